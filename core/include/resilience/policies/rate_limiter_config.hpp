@@ -1,0 +1,49 @@
+#pragma once
+
+// What a rate limiter can be told, and the picture it gives of itself.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <resilience/base/time.hpp>
+
+namespace resilience::inline v1 {
+
+struct RateLimiterConfig {
+    // Most tokens the bucket holds, the largest burst. 1 to 2^32 - 1. Required.
+    std::uint64_t capacity = 0;
+
+    // Tokens per second that flow back. 1e-8 to 1e9; capacity / refill_rate at most 2^58 ns (9.1 years). Required.
+    double refill_rate = 0;
+
+    friend bool operator==(const RateLimiterConfig&, const RateLimiterConfig&) = default;
+
+    // The rate as contracts put it: `per(1000, 1min, 100)` is 1000 tokens a minute, at most 100 of them at once. The
+    // rate is kept exactly (50/3 per second here), not as the rounded 16.67. A period at or below 0 is refused by the
+    // limiter it is given to.
+    [[nodiscard]] static constexpr RateLimiterConfig per(std::uint64_t tokens, Duration period,
+                                                         std::uint64_t burst) noexcept {
+        const double seconds = std::chrono::duration<double>(period).count();
+        return {.capacity = burst, .refill_rate = seconds > 0 ? static_cast<double>(tokens) / seconds : 0};
+    }
+};
+
+// requests = admitted + rejected in every picture. `available_tokens` is what one caller could take at once.
+struct RateLimiterStats {
+    std::uint64_t capacity = 0;
+    double refill_rate = 0;
+    std::uint64_t available_tokens = 0;
+    std::optional<Duration> retry_after{};  // until one token is there; absent when there is one now
+
+    struct Rejected {
+        std::uint64_t rate_limited = 0;
+        std::uint64_t exceeds_capacity = 0;
+        [[nodiscard]] std::uint64_t total() const noexcept { return rate_limited + exceeds_capacity; }
+    } rejected;
+    std::uint64_t requests = 0;  // calls that asked, whatever number of tokens
+    std::uint64_t admitted = 0;
+    std::uint64_t listener_exceptions = 0;
+    std::uint64_t events_dropped = 0;
+};
+
+}  // namespace resilience::inline v1

@@ -1,0 +1,76 @@
+#pragma once
+
+// What a retry can be told, and the picture it gives of itself.
+//
+// The delay before attempt n + 1 is base_delay * multiplier^(n-1), cut at max_delay, then jittered:
+//     none           the delay itself (jitter = false)
+//     proportional   uniform in [delay * (1 - ratio), min(delay * (1 + ratio), max_delay)]
+//     full           uniform in [0, delay]
+//     equal          uniform in [delay / 2, delay]
+//     decorrelated   uniform in [base_delay, min(3 * previous delay, max_delay)]; the first time 3 * base_delay
+// full, equal and decorrelated are those of "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+
+#include <chrono>
+#include <cstdint>
+#include <iosfwd>
+#include <resilience/base/time.hpp>
+#include <string_view>
+
+namespace resilience::inline v1 {
+
+enum class JitterKind : std::uint8_t { proportional = 0, full = 1, equal = 2, decorrelated = 3 };
+[[nodiscard]] std::string_view to_string(JitterKind kind) noexcept;
+std::ostream& operator<<(std::ostream& out, JitterKind kind);
+
+struct RetryConfig {
+    // Attempts in all, the first included. 1 (no retry) to 1,000,000.
+    std::uint32_t max_attempts = 3;
+
+    // Before the second attempt. 0 (at once) to Duration::max().
+    Duration base_delay = std::chrono::milliseconds(100);
+
+    // No delay is longer, jitter included. At least base_delay. A callee that asks for more ends the retry.
+    Duration max_delay = std::chrono::seconds(30);
+
+    // Growth per attempt. 1 to 1000.
+    double multiplier = 2.0;
+
+    // Spread the delays so that callers which failed together do not come back together.
+    bool jitter = true;
+    JitterKind jitter_kind = JitterKind::proportional;
+
+    // Of the proportional kind. 0 to 1.
+    double jitter_ratio = 0.25;
+
+    friend bool operator==(const RetryConfig&, const RetryConfig&) = default;
+
+    // For what may be repeated safely: 5 attempts.
+    [[nodiscard]] static constexpr RetryConfig idempotent() noexcept { return {.max_attempts = 5}; }
+    // For what must not be repeated: one attempt.
+    [[nodiscard]] static constexpr RetryConfig not_idempotent() noexcept { return {.max_attempts = 1}; }
+    // Against an overloaded callee: full jitter, 50 ms growing to at most 1 s.
+    [[nodiscard]] static constexpr RetryConfig overload() noexcept {
+        return {.base_delay = std::chrono::milliseconds(50),
+                .max_delay = std::chrono::seconds(1),
+                .jitter_kind = JitterKind::full};
+    }
+};
+
+// Calls that ended, by how: calls = success_first + success_retried + exhausted + not_retryable + gave_up, and
+// attempts = calls + retries, in every picture. A call is counted when it ends: one that never needed a retry costs one
+// addition in all.
+struct RetryStats {
+    std::uint64_t calls = 0;            // calls that ended
+    std::uint64_t success_first = 0;    // answered by the first attempt
+    std::uint64_t success_retried = 0;  // answered by a later one
+    std::uint64_t exhausted = 0;        // failed max_attempts times
+    std::uint64_t not_retryable = 0;    // the verdict said stop, or the refusal can never be granted
+    std::uint64_t gave_up = 0;          // deadline, budget, max_delay, an open circuit inside, cancelled
+    std::uint64_t attempts = 0;         // of the calls that ended, the first included; refused ones too
+    std::uint64_t retries = 0;          // attempts that were not the first
+    std::uint64_t sleeping = 0;         // calls between two attempts now
+    std::uint64_t listener_exceptions = 0;
+    std::uint64_t events_dropped = 0;
+};
+
+}  // namespace resilience::inline v1
