@@ -1,0 +1,286 @@
+#pragma once
+
+// A circuit breaker: it stops calling what fails, waits, probes, and lets calls through again once the probes succeed.
+//
+//     CircuitBreaker breaker{"card_host", {.failure_threshold = 0.5, .timeout = 10s}};
+//
+//     auto permit = breaker.try_acquire();                      // the form for everything new
+//     if (!permit) return later(permit.error().retry_after);
+//     permit->settle(charge(card) ? Outcome::success : Outcome::failure);
+//
+//     if (!breaker.allow()) return unavailable();               // the two-step form, for code that has it already
+//     breaker.record_result(charge(card));
+//
+// closed     every call is admitted, and success and failure are counted in a rolling window. After each of them: with
+//            min_requests calls in the window and at least failure_threshold of them failed, the breaker opens.
+// open       every call is refused until `timeout` is over. At exactly that moment it is half-open.
+// half_open  at most half_open_max_calls probes at once. success_threshold successes close it with an empty window; it
+//            re-opens as soon as half_open_calls verdicts cannot hold that many. Refused calls, ignored and dropped
+//            probes count for neither. A probe that does not report gives its slot back after probe_lease.
+//
+// Levers put it into any state by hand, for a time or until the next lever; `force_open` and `force_closed` beat every
+// timer and every verdict. While forced closed nothing is judged and the window stays empty.
+//
+// Late verdicts. A permit belongs to the state it was admitted in. Settled after that state has ended, it counts in the
+// totals and in `late`, and decides nothing. One case is left: a thread that has compared its permit with the present
+// state, then sleeps through the rest of that closed period, an open period *and* a whole later closed period, and only
+// then adds: either its whole result counts in the window of the period it wakes in, or (asleep between its two adds)
+// the call stays in that window until the thread wakes. Totals are exact in both.
+//
+// Time is an argument. `now` may run backwards between threads: a late one counts as the newest seen. A state whose
+// time is over ends at the next acquire or `tick`, but `state(now)` says so at once. Suspending the machine stops the
+// clock and so lengthens an open period.
+//
+// Threads: any, for every function. User code never runs under a lock of the breaker. Cost while closed: three locked
+// operations and about 70 instructions for admit and settle; refused while open: one and about 30. Half-open, levers,
+// changes of state and `stats` take a short mutex. Admitting and settling allocate nothing and do not throw.
+// The breaker must outlive its permits; a debug build aborts with the breaker's name if it does not.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <resilience/base/admission.hpp>
+#include <resilience/base/event_channel.hpp>
+#include <resilience/base/events.hpp>
+#include <resilience/base/outcome.hpp>
+#include <resilience/base/rejection.hpp>
+#include <resilience/base/time.hpp>
+#include <resilience/base/verdict.hpp>
+#include <resilience/measure/fraction.hpp>
+#include <resilience/measure/rolling_window.hpp>
+#include <resilience/measure/striped_counters.hpp>
+#include <resilience/policies/circuit_breaker_config.hpp>
+#include <resilience/policies/circuit_breaker_probes.hpp>
+#include <resilience/policies/circuit_breaker_state.hpp>
+#include <resilience/policies/circuit_breaker_stats.hpp>
+#include <resilience/policies/circuit_breaker_two_step.hpp>
+#include <string>
+#include <string_view>
+
+namespace resilience::inline v1 {
+
+class CircuitBreaker {
+  public:
+    class Permit;
+
+    // Throws ConfigError with every problem of the name (see base/names.hpp) and of the configuration; std::bad_alloc.
+    explicit CircuitBreaker(std::string name, CircuitBreakerConfig config = {});
+    // Without a name: what a pipeline builds from a config for itself. It is not exported.
+    explicit CircuitBreaker(const CircuitBreakerConfig& config);
+    ~CircuitBreaker();
+    CircuitBreaker(const CircuitBreaker&) = delete;
+    CircuitBreaker& operator=(const CircuitBreaker&) = delete;
+
+    // ---- calls
+
+    // A permit, or why not and when it is worth asking again: `circuit_open` with the rest of the open time,
+    // `half_open_full` with the earlier of the first lease's end and one open time, `forced_open` without a moment.
+    Admission<Permit> try_acquire(TimePoint now = Clock::now()) noexcept;
+
+    // The same for the call machine, which keeps the permit in its own frame. `permit` must be empty and is filled if
+    // the call is admitted; `why` is written only if it is not.
+    [[nodiscard]] bool enter(TimePoint now, Permit& permit, Rejection& why) noexcept;
+
+    // The two-step form: ask, and tell the result. A bare bool cannot say which admission it ends, so the pair is
+    // matched by count: a result ends one of the oldest state that still has any `allow()` open, and decides only if
+    // that is the present one. After a change of state, what it left behind is waited for during one probe_lease, then
+    // counted as ignored and `abandoned`. (A lease that ends just when the open time does is granted once more:
+    // half-open is where a late result would do harm.) A half-open `allow()` holds a probe slot for one lease like any
+    // probe. A result without `allow()` counts as one admitted and settled call: while closed like any other, so a
+    // breaker can be fed with health signals; otherwise in the totals only, and in `unpaired_results`.
+    [[nodiscard]] bool allow(TimePoint now = Clock::now()) noexcept;
+    void record_result(bool success, TimePoint now = Clock::now()) noexcept;
+
+    // ---- state and time
+
+    // The state at `now`, whether or not anybody has noticed yet: changes nothing.
+    [[nodiscard]] CircuitState state(TimePoint now = Clock::now()) const noexcept;
+    // The next moment at which something happens by the passing of time alone: an open period, a lever, a lease ends.
+    // Absent: nothing will. Then, or at any time, `tick` makes it happen without a call.
+    [[nodiscard]] std::optional<TimePoint> next_deadline() const noexcept;
+    void tick(TimePoint now) noexcept;
+
+    // ---- levers
+    //
+    // With a duration the state is held until its end and then what was before comes back: an open period with its own
+    // end, half-open with fresh probes, closed with an empty window. Probes can end a held half_open, and failures a
+    // held reset, before that. A lever over a lever with an end takes over what that one would have brought back.
+    // Without a duration: `open` lasts one `timeout`; forced states last until another lever.
+    // Putting a breaker into the state it is in is silent: it only changes the end. `reset` also empties the window.
+
+    void force_open(TimePoint now = Clock::now()) noexcept { pull(CircuitState::forced_open, {}, now); }
+    void force_open(Duration hold, TimePoint now = Clock::now()) noexcept {
+        pull(CircuitState::forced_open, hold, now);
+    }
+    void force_closed(TimePoint now = Clock::now()) noexcept { pull(CircuitState::forced_closed, {}, now); }
+    void force_closed(Duration hold, TimePoint now = Clock::now()) noexcept {
+        pull(CircuitState::forced_closed, hold, now);
+    }
+    void open(TimePoint now = Clock::now()) noexcept { pull(CircuitState::open, {}, now); }
+    void open(Duration hold, TimePoint now = Clock::now()) noexcept { pull(CircuitState::open, hold, now); }
+    void half_open(TimePoint now = Clock::now()) noexcept { pull(CircuitState::half_open, {}, now); }
+    void half_open(Duration hold, TimePoint now = Clock::now()) noexcept { pull(CircuitState::half_open, hold, now); }
+    void reset(TimePoint now = Clock::now()) noexcept { pull(CircuitState::closed, {}, now); }
+    void reset(Duration hold, TimePoint now = Clock::now()) noexcept { pull(CircuitState::closed, hold, now); }
+
+    // ---- seeing
+
+    // Reconciles in every picture, also under load (see circuit_breaker_stats.hpp). Takes the mutex; may throw
+    // bad_alloc.
+    [[nodiscard]] CircuitBreakerStats stats(TimePoint now = Clock::now()) const;
+    // As given. Lives as long as the process.
+    [[nodiscard]] std::string_view name() const noexcept { return {name_, name_length_}; }
+    // As given: a 0 that stands for a default stays 0.
+    [[nodiscard]] const CircuitBreakerConfig& config() const noexcept { return config_; }
+    // transition, lease_reclaimed, and lever when a reset of a closed breaker emptied its window; permitted, refused
+    // and finished when asked for. Throws std::bad_alloc.
+    Subscription on_event(Listener listener, EventKinds kinds = EventKinds::changes);
+
+  private:
+    using CircuitWord = detail::CircuitWord;
+    using ProbeHolder = detail::ProbeHolder;
+
+    // Raised without the mutex. What settles in a window is counted by the window's own totals.
+    enum Counted : std::size_t {
+        admitted,
+        ignored,
+        cancelled,
+        success_outside,  // settled outside the windows: probes, late verdicts, forced closed
+        failure_outside,
+        rejected_circuit_open,
+        rejected_half_open_full,
+        rejected_forced_open,
+        counters
+    };
+
+    // What settling needs to know of an admission.
+    struct Passage {
+        CircuitWord word;
+        TimePoint admitted_at;
+    };
+    // The failure threshold, a Fraction of at most 1, in half the memory.
+    struct Threshold {
+        std::uint32_t numerator;
+        std::uint32_t denominator;
+    };
+    // A change of state and what led to it.
+    struct Change {
+        CircuitState to;
+        TransitionCause cause;
+        TimePoint due;
+        TimePoint until = never;
+        bool lever = false;  // `until` is the end of a lever
+        std::uint64_t failures = 0;
+        std::uint64_t requests = 0;
+    };
+    // The state as it is at some moment, seen without changing anything.
+    struct Position {
+        CircuitState state;
+        bool held;  // by a lever with an end
+        TimePoint since;
+        TimePoint until;
+    };
+    // A name and a configuration without problems.
+    struct Checked {
+        std::string_view name;
+        CircuitBreakerConfig config;
+    };
+    // One counter for each change between two of the five states this breaker has.
+    static constexpr std::size_t changes = std::size_t{5} * 4;
+
+    static constexpr std::size_t index_of_change(CircuitState from, CircuitState to) noexcept {
+        return static_cast<std::size_t>(from) * 4 + static_cast<std::size_t>(to) - (to > from ? 1 : 0);
+    }
+
+    explicit CircuitBreaker(const Checked& checked);
+    static Checked checked(const std::string* name, const CircuitBreakerConfig& config);
+    static Threshold threshold_of(double ratio) noexcept;
+
+    // ---- admission (circuit_breaker_admission.cpp)
+    bool refuses_at_once(CircuitWord word, TimePoint now, TimePoint& until) noexcept;
+    [[gnu::noinline]] Admission<Permit> try_acquire_otherwise(CircuitWord word, TimePoint now) noexcept;
+    [[gnu::cold, gnu::noinline]] Admission<Permit> try_acquire_slowly(CircuitWord word, TimePoint now) noexcept;
+    [[gnu::noinline]] bool enter_otherwise(CircuitWord word, TimePoint now, Permit& permit, Rejection& why) noexcept;
+    [[gnu::cold, gnu::noinline]] void allow_beside_change(CircuitWord word, TimePoint now) noexcept;
+    [[gnu::cold, gnu::noinline]] bool enter_slowly(CircuitWord word, TimePoint now, Permit& permit,
+                                                   Rejection& why) noexcept;
+    [[gnu::cold, gnu::noinline]] bool allow_otherwise(CircuitWord word, TimePoint now) noexcept;
+    bool refuses(CircuitWord word, TimePoint now, Rejection& why) noexcept;
+    bool admits(ProbeHolder holder, CircuitWord word, TimePoint now, Passage& passage, Rejection& why) noexcept;
+    bool admits_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept;
+    bool admits_probe_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept;
+    Rejection refusal(RejectionReason reason, std::optional<Duration> retry_after) noexcept;
+    [[gnu::cold, gnu::noinline]] void announce_permitted(TimePoint now) noexcept;
+    [[gnu::cold, gnu::noinline]] void announce_refused(const Rejection& why, TimePoint now) noexcept;
+
+    // ---- settling (circuit_breaker_settlement.cpp)
+    void settle(Passage passage, Outcome outcome, CallResult result, TimePoint now) noexcept;
+    void record(Passage passage, bool failed, CallResult result, TimePoint now) noexcept;
+    bool trips(WindowCounts counts) const noexcept;
+    [[gnu::cold, gnu::noinline]] void conclude(Passage passage, CallResult result, TimePoint now,
+                                               WindowCounts counts) noexcept;
+    [[gnu::cold, gnu::noinline]] void settle_otherwise(Passage passage, CallResult result, TimePoint now) noexcept;
+    void settle_locked(Passage passage, CallResult result, TimePoint now) noexcept;
+    void count_outside(Outcome outcome) noexcept;
+    void count_late() noexcept { late_.fetch_add(1, std::memory_order_release); }
+    void judge_probe_locked(Outcome outcome, TimePoint now) noexcept;
+    void trip_locked(WindowCounts counts, TimePoint now) noexcept;
+    void enqueue_finished(Passage passage, CallResult result, TimePoint now) noexcept;
+    [[gnu::cold, gnu::noinline]] void record_result_otherwise(CallResult result, TimePoint now) noexcept;
+
+    // ---- changes of state (circuit_breaker_transitions.cpp), under the mutex
+    void pull(CircuitState target, std::optional<Duration> hold, TimePoint now) noexcept;
+    TimePoint pass_time_locked(TimePoint now) noexcept;
+    void end_by_time_locked(TimePoint due) noexcept;
+    void change_locked(const Change& change, TimePoint now) noexcept;
+    void begin_period_locked(CircuitState to, TimePoint until, bool lever, TimePoint now) noexcept;
+    void forget_left_behind_locked(TimePoint now) noexcept;
+    void reclaim_leases_locked(TimePoint now) noexcept;
+
+    // ---- pictures (circuit_breaker_stats.cpp)
+    [[nodiscard]] Position position_locked(TimePoint now) const noexcept;
+    void describe_half_open_locked(CircuitBreakerStats& stats, const Position& position, TimePoint now) const noexcept;
+    void count_calls(CircuitBreakerStats& stats) const noexcept;
+
+    [[nodiscard]] std::uint32_t probe_verdicts() const noexcept;  // n: how many a half-open period takes
+    [[nodiscard]] std::uint32_t probes_at_once() const noexcept;
+    [[nodiscard]] Duration lease() const noexcept;
+
+    // Read by every call, written by changes of state.
+    detail::CircuitStateWord state_;
+    EventChannel events_;
+    Threshold threshold_;
+    const char* name_;
+    StripedCounters<counters> counters_;
+    // One for each parity of closed periods: a verdict adds to the window of its own period only.
+    RollingWindow windows_[2];
+    CircuitBreakerConfig config_;
+    detail::AnonymousAdmissions anonymous_;
+
+    std::atomic<std::uint64_t> late_{0};
+    std::atomic<std::uint64_t> classifier_errors_{0};
+
+    // Guarded by the mutex.
+    mutable std::mutex mutex_;
+    detail::LeftBehind left_behind_;
+    detail::ProbeSlots probes_;
+    std::uint32_t probe_successes_ = 0;
+    std::uint32_t probe_failures_ = 0;
+    TimePoint newest_ = TimePoint::min();
+    mutable TimePoint since_ = TimePoint::min();  // of the present state; min until some `now` is given: its birth
+    TimePoint not_closed_since_ = TimePoint::min();
+    TimePoint before_until_ = never;  // what a lever with an end brings back, and until when that lasts
+    std::uint64_t unpaired_ = 0;
+    std::uint64_t abandoned_ = 0;
+    std::uint64_t leases_reclaimed_ = 0;
+    std::array<std::uint32_t, changes> changes_{};
+    CircuitState before_ = CircuitState::closed;
+
+    std::uint8_t name_length_;  // beside the last byte, not beside name_: a default breaker fits into ten cache lines
+};
+
+}  // namespace resilience::inline v1
+
+#include <resilience/policies/circuit_breaker_permit.hpp>

@@ -1,0 +1,151 @@
+#pragma once
+
+// A circuit breaker's permit: one admitted call, settled exactly once; and the breaker's hot path, which needs it.
+//
+// A permit is 24 bytes, moves and does not copy. Dropped without a verdict it is *ignored*: its probe slot returns, no
+// window changes, and it counts as `ignored` and `cancelled`. Settling is the end of it: a second `settle`, or one on
+// an empty or moved-from permit, does nothing, and `held()` says which it is. It may be settled on another thread than
+// the one that acquired it, but not by two at once, and must not outlive its breaker.
+
+#include <resilience/policies/circuit_breaker.hpp>
+#include <utility>
+
+namespace resilience::inline v1 {
+
+class [[nodiscard("dropping a permit counts the call as ignored")]] CircuitBreaker::Permit {
+  public:
+    // Empty: settles nothing.
+    Permit() noexcept = default;
+    Permit(Permit&& other) noexcept : breaker_(std::exchange(other.breaker_, nullptr)), passage_(other.passage_) {}
+    // What it held before is dropped.
+    Permit& operator=(Permit&& other) noexcept {
+        if (this != &other) {
+            drop();
+            breaker_ = std::exchange(other.breaker_, nullptr);
+            passage_ = other.passage_;
+        }
+        return *this;
+    }
+    ~Permit() { drop(); }
+
+    void settle(Outcome outcome, TimePoint now = Clock::now()) noexcept {
+        if (CircuitBreaker* const breaker = std::exchange(breaker_, nullptr)) [[likely]]
+            breaker->settle(passage_, outcome, result_of(outcome), now);
+    }
+    void settle(const Verdict& verdict, TimePoint now = Clock::now()) noexcept { settle(verdict.result, now); }
+    // The call machine's form. A classifier that threw is counted beside the result.
+    void settle(CallResult result, TimePoint now, bool classifier_failed = false) noexcept {
+        CircuitBreaker* const breaker = std::exchange(breaker_, nullptr);
+        if (breaker == nullptr) return;
+        if (classifier_failed) [[unlikely]]
+            breaker->classifier_errors_.fetch_add(1, std::memory_order_relaxed);
+        breaker->settle(passage_, outcome_of(result), result, now);
+    }
+
+    [[nodiscard]] bool held() const noexcept { return breaker_ != nullptr; }
+    // When the breaker admitted the call.
+    [[nodiscard]] TimePoint admitted_at() const noexcept { return passage_.admitted_at; }
+
+  private:
+    friend class CircuitBreaker;
+    Permit(CircuitBreaker& breaker, Passage passage) noexcept : breaker_(&breaker), passage_(passage) {}
+
+    // Nobody says when a permit is dropped, and a destructor reads no clock: the moment of admission is always true.
+    void drop() noexcept {
+        if (breaker_ != nullptr) [[unlikely]]
+            std::exchange(breaker_, nullptr)->settle_otherwise(passage_, CallResult::cancelled, passage_.admitted_at);
+    }
+
+    CircuitBreaker* breaker_ = nullptr;
+    Passage passage_{};
+};
+static_assert(sizeof(CircuitBreaker::Permit) == 24);
+
+// Open with an end that is not reached: what is asked most while a callee is down, and answered without a lock.
+inline bool CircuitBreaker::refuses_at_once(CircuitWord word, TimePoint now, TimePoint& until) noexcept {
+    until = state_.until();
+    if (!word.open_with_end() || now >= until) return false;
+    if (events_.wants(EventKind::refused)) [[unlikely]]
+        return false;
+    counters_.add(rejected_circuit_open);
+    return true;
+}
+
+inline Admission<CircuitBreaker::Permit> CircuitBreaker::try_acquire(TimePoint now) noexcept {
+    const CircuitWord word = state_.word();
+    if (!word.plainly_closed()) [[unlikely]]
+        return try_acquire_otherwise(word, now);
+    counters_.add(admitted);
+    if (events_.wants(EventKind::permitted)) [[unlikely]]
+        announce_permitted(now);
+    return Permit(*this, {word, now});
+}
+
+inline bool CircuitBreaker::enter(TimePoint now, Permit& permit, Rejection& why) noexcept {
+    const CircuitWord word = state_.word();
+    if (!word.plainly_closed()) [[unlikely]]
+        return enter_otherwise(word, now, permit, why);
+    counters_.add(admitted);
+    if (events_.wants(EventKind::permitted)) [[unlikely]]
+        announce_permitted(now);
+    permit.breaker_ = this;
+    permit.passage_ = {word, now};
+    return true;
+}
+
+inline bool CircuitBreaker::allow(TimePoint now) noexcept {
+    const CircuitWord word = state_.word();
+    if (!word.plainly_closed()) [[unlikely]] {
+        TimePoint until;
+        return !refuses_at_once(word, now, until) && allow_otherwise(word, now);
+    }
+    // Counted as admitted before its result can be told: no picture shows more settled than admitted.
+    counters_.add(admitted);
+    if (!anonymous_.enter(word)) [[unlikely]]
+        allow_beside_change(word, now);
+    if (events_.wants(EventKind::permitted)) [[unlikely]]
+        announce_permitted(now);
+    return true;
+}
+
+inline void CircuitBreaker::record_result(bool success, TimePoint now) noexcept {
+    const CallResult result = success ? CallResult::success : CallResult::failure;
+    const CircuitWord word = state_.word();
+    if (!word.plainly_closed()) [[unlikely]]
+        return record_result_otherwise(result, now);
+    const auto left = anonymous_.leave(word);
+    if (left == detail::AnonymousAdmissions::Left::ask_under_lock) [[unlikely]]
+        return record_result_otherwise(result, now);
+    if (left == detail::AnonymousAdmissions::Left::none_open) counters_.add(admitted);
+    record({word, now}, !success, result, now);
+}
+
+inline void CircuitBreaker::settle(Passage passage, Outcome outcome, CallResult result, TimePoint now) noexcept {
+    // Equal words: closed, and nothing has happened since the call was admitted.
+    if (passage.word == state_.word() && passage.word.plainly_closed() && outcome != Outcome::ignored) [[likely]] {
+        record(passage, outcome == Outcome::failure, result, now);
+    } else {
+        settle_otherwise(passage, result, now);
+    }
+}
+
+inline bool CircuitBreaker::trips(WindowCounts counts) const noexcept {
+    // A window holds less than 2^32 calls and the fraction's parts are at most 2^31: the products fit.
+    return counts.failures != 0 && counts.calls >= config_.min_requests &&
+           counts.failures * threshold_.denominator >= counts.calls * threshold_.numerator;
+}
+
+inline void CircuitBreaker::record(Passage passage, bool failed, CallResult result, TimePoint now) noexcept {
+    const WindowCounts counts = windows_[passage.word.window()].record(failed, now);
+    if (trips(counts) || events_.wants(EventKind::finished)) [[unlikely]]
+        conclude(passage, result, now, counts);
+}
+
+inline CircuitState CircuitBreaker::state(TimePoint now) const noexcept {
+    const CircuitWord word = state_.word();
+    if (!word.ends() || now < state_.until()) return word.state();
+    const std::scoped_lock lock(mutex_);
+    return position_locked(now).state;
+}
+
+}  // namespace resilience::inline v1

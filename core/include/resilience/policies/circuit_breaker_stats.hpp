@@ -1,0 +1,75 @@
+#pragma once
+
+// A picture of one circuit breaker at one moment.
+//
+// In every picture requests = admitted + rejected and admitted = success + failure + ignored + in_flight, also while
+// calls run on other threads, and no counter is below that of an earlier picture taken by the same thread.
+
+#include <cstdint>
+#include <optional>
+#include <resilience/base/circuit_state.hpp>
+#include <resilience/base/time.hpp>
+#include <vector>
+
+namespace resilience::inline v1 {
+
+struct CircuitBreakerStats {
+    CircuitState state = CircuitState::closed;
+    Duration in_state{};                    // since the last change of state
+    std::optional<Duration> not_closed{};   // since it was last closed; absent while closed
+    std::optional<Duration> retry_after{};  // until the next probe is worth it; absent unless refusing with a known end
+    bool manual = false;                    // a lever holds the state
+    std::optional<Duration> lever_expires{};  // until a lever with an end reverts by itself
+    std::uint64_t generation = 0;             // rises with every change of state
+
+    struct Window {
+        std::uint64_t requests = 0;
+        std::uint64_t failures = 0;
+        double failure_ratio = 0;  // 0 while there are no requests
+        double failure_threshold = 0;
+        std::uint32_t min_requests = 0;
+    } window;
+
+    struct HalfOpen {
+        std::uint32_t in_flight = 0;
+        std::uint32_t max_calls = 0;
+        std::uint32_t successes = 0;
+        std::uint32_t failures = 0;
+        std::uint32_t success_threshold = 0;
+        std::optional<Duration> oldest_probe{};  // age; absent when none is out
+    } half_open;
+
+    struct Rejected {
+        std::uint64_t circuit_open = 0;
+        std::uint64_t half_open_full = 0;
+        std::uint64_t forced_open = 0;
+        [[nodiscard]] std::uint64_t total() const noexcept { return circuit_open + half_open_full + forced_open; }
+    } rejected;
+
+    std::uint64_t requests = 0;  // attempts that asked
+    std::uint64_t admitted = 0;
+    std::uint64_t success = 0;
+    std::uint64_t failure = 0;
+    std::uint64_t ignored = 0;
+    std::uint64_t in_flight = 0;  // admitted and not settled
+
+    std::uint64_t late = 0;               // of which: settled after the state they were admitted in was over
+    std::uint64_t cancelled = 0;          // of which ignored: dropped or cancelled by the caller
+    std::uint64_t abandoned = 0;          // of which ignored: allow() without record_result, given up after a lease
+    std::uint64_t leases_reclaimed = 0;   // probe slots taken back from probes that never reported
+    std::uint64_t unpaired_results = 0;   // record_result without allow()
+    std::uint64_t window_saturated = 0;   // successes not added to a window that holds 2^31 calls
+    std::uint64_t classifier_errors = 0;  // classifiers that threw
+    std::uint64_t listener_exceptions = 0;
+    std::uint64_t events_dropped = 0;
+
+    struct Transition {
+        CircuitState from{};
+        CircuitState to{};
+        std::uint64_t count = 0;
+    };
+    std::vector<Transition>
+        transitions;  // those that can happen by themselves always, those by hand once they happened
+};
+
+}  // namespace resilience::inline v1

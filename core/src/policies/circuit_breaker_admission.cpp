@@ -1,0 +1,123 @@
+#include <algorithm>
+#include <resilience/policies/circuit_breaker.hpp>
+
+namespace resilience::inline v1 {
+
+// What needs no lock: refusing while open or forced open, as long as that lasts.
+bool CircuitBreaker::refuses(CircuitWord word, TimePoint now, Rejection& why) noexcept {
+    const TimePoint until = state_.end_of(word);
+    if (word.ends() && now >= until) return false;
+    if (word.state() == CircuitState::open) {
+        counters_.add(rejected_circuit_open);
+        why = refusal(RejectionReason::circuit_open,
+                      word.ends() ? std::optional(time_between(now, until)) : std::nullopt);
+    } else if (word.state() == CircuitState::forced_open) {
+        counters_.add(rejected_forced_open);
+        why = refusal(RejectionReason::forced_open, std::nullopt);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+Rejection CircuitBreaker::refusal(RejectionReason reason, std::optional<Duration> retry_after) noexcept {
+    return {.reason = reason, .kind = PolicyKind::circuit_breaker, .policy = name(), .retry_after = retry_after};
+}
+
+Admission<CircuitBreaker::Permit> CircuitBreaker::try_acquire_otherwise(CircuitWord word, TimePoint now) noexcept {
+    TimePoint until;
+    if (refuses_at_once(word, now, until)) [[likely]] {
+        return Admission<Permit>(std::unexpect, RejectionReason::circuit_open, PolicyKind::circuit_breaker, name(),
+                                 time_between(now, until));
+    }
+    return try_acquire_slowly(word, now);
+}
+
+Admission<CircuitBreaker::Permit> CircuitBreaker::try_acquire_slowly(CircuitWord word, TimePoint now) noexcept {
+    Rejection why;
+    Passage passage;
+    if (!admits(ProbeHolder::permit, word, now, passage, why)) return std::unexpected(why);
+    return Permit(*this, passage);
+}
+
+bool CircuitBreaker::enter_otherwise(CircuitWord word, TimePoint now, Permit& permit, Rejection& why) noexcept {
+    TimePoint until;
+    if (refuses_at_once(word, now, until)) [[likely]] {
+        why = {.reason = RejectionReason::circuit_open, .policy = name(), .retry_after = time_between(now, until)};
+        return false;
+    }
+    return enter_slowly(word, now, permit, why);
+}
+
+bool CircuitBreaker::enter_slowly(CircuitWord word, TimePoint now, Permit& permit, Rejection& why) noexcept {
+    Passage passage;
+    if (!admits(ProbeHolder::permit, word, now, passage, why)) return false;
+    permit = Permit(*this, passage);
+    return true;
+}
+
+bool CircuitBreaker::allow_otherwise(CircuitWord word, TimePoint now) noexcept {
+    Rejection why;
+    Passage passage;
+    return admits(ProbeHolder::anonymous, word, now, passage, why);
+}
+
+bool CircuitBreaker::admits(ProbeHolder holder, CircuitWord word, TimePoint now, Passage& passage,
+                            Rejection& why) noexcept {
+    bool admitted_it = false;
+    if (!refuses(word, now, why)) {
+        const std::scoped_lock lock(mutex_);
+        admitted_it = admits_locked(holder, now, passage, why);
+    }
+    if (admitted_it) {
+        if (events_.wants(EventKind::permitted)) announce_permitted(now);
+    } else if (events_.wants(EventKind::refused)) {
+        announce_refused(why, now);
+    }
+    events_.deliver();
+    return admitted_it;
+}
+
+bool CircuitBreaker::admits_locked(ProbeHolder holder, TimePoint at, Passage& passage, Rejection& why) noexcept {
+    const TimePoint now = pass_time_locked(at);
+    const CircuitWord word = state_.word();
+    switch (word.state()) {
+        case CircuitState::half_open:
+            return admits_probe_locked(holder, now, passage, why);
+        case CircuitState::open:
+        case CircuitState::forced_open:
+            return !refuses(word, now, why);
+        default:
+            break;
+    }
+    counters_.add(admitted);
+    // Under the mutex the word cannot have changed.
+    if (holder == ProbeHolder::anonymous) static_cast<void>(anonymous_.enter(word));
+    passage = {word, now};
+    return true;
+}
+
+bool CircuitBreaker::admits_probe_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept {
+    reclaim_leases_locked(now);
+    const std::uint32_t verdicts = probe_successes_ + probe_failures_;
+    if (probes_.full() || probes_.in_flight() + verdicts >= probe_verdicts()) {
+        counters_.add(rejected_half_open_full);
+        const Duration first_lease_end = time_between(now, saturating_add(probes_.oldest_stamp(), lease()));
+        why = refusal(RejectionReason::half_open_full, std::min(first_lease_end, config_.timeout));
+        return false;
+    }
+    counters_.add(admitted);
+    passage = {state_.word().with_slot(probes_.take(now, holder)), now};
+    return true;
+}
+
+void CircuitBreaker::announce_permitted(TimePoint now) noexcept {
+    events_.publish({.kind = EventKind::permitted, .name = name(), .at = now});
+}
+
+void CircuitBreaker::announce_refused(const Rejection& why, TimePoint now) noexcept {
+    events_.publish(
+        {.kind = EventKind::refused, .name = name(), .at = now, .retry_after = why.retry_after, .reason = why.reason});
+}
+
+}  // namespace resilience::inline v1

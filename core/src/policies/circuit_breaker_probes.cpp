@@ -1,0 +1,78 @@
+#include <algorithm>
+#include <bit>
+#include <resilience/policies/circuit_breaker_probes.hpp>
+
+namespace resilience::inline v1::detail {
+
+ProbeSlots::ProbeSlots(std::uint32_t slots)
+    : words_(std::make_unique<std::uint64_t[]>(slots + 2 * ((std::size_t{slots} + 63) / 64))), size_(slots) {}
+
+std::uint32_t ProbeSlots::take(TimePoint stamp, ProbeHolder holder) noexcept {
+    std::uint32_t slot = 0;
+    while (held_word(slot) == ~std::uint64_t{0}) slot += 64;
+    slot += static_cast<std::uint32_t>(std::countr_one(held_word(slot)));
+    words_[slot] = static_cast<std::uint64_t>(stamp.time_since_epoch().count());
+    held_word(slot) |= bit(slot);
+    if (holder == ProbeHolder::anonymous) anonymous_word(slot) |= bit(slot);
+    ++in_flight_;
+    return slot;
+}
+
+void ProbeSlots::free(std::uint32_t slot) noexcept {
+    held_word(slot) &= ~bit(slot);
+    anonymous_word(slot) &= ~bit(slot);
+    --in_flight_;
+}
+
+bool ProbeSlots::give_back(std::uint32_t slot, TimePoint stamp) noexcept {
+    if (slot >= size_ || !held(slot) || anonymous(slot) || this->stamp(slot) != stamp) return false;
+    free(slot);
+    return true;
+}
+
+bool ProbeSlots::give_back_oldest_anonymous() noexcept {
+    const std::uint32_t slot = oldest(true);
+    if (slot == none) return false;
+    free(slot);
+    return true;
+}
+
+std::uint32_t ProbeSlots::oldest(bool anonymous_only) const noexcept {
+    std::uint32_t found = none;
+    std::uint32_t left = in_flight_;
+    for (std::uint32_t slot = 0; slot < size_ && left > 0; ++slot) {
+        if (!held(slot)) continue;
+        --left;
+        if (anonymous_only && !anonymous(slot)) continue;
+        if (found == none || stamp(slot) < stamp(found)) found = slot;
+    }
+    return found;
+}
+
+TimePoint ProbeSlots::oldest_stamp() const noexcept {
+    const std::uint32_t slot = oldest(false);
+    return slot == none ? never : stamp(slot);
+}
+
+std::optional<ProbeSlots::Reclaimed> ProbeSlots::reclaim_one(TimePoint now, Duration lease) noexcept {
+    const std::uint32_t slot = oldest(false);
+    if (slot == none) return std::nullopt;
+    const TimePoint end = saturating_add(stamp(slot), lease);
+    if (end == never || now < end) return std::nullopt;
+    const Reclaimed reclaimed{stamp(slot), anonymous(slot) ? ProbeHolder::anonymous : ProbeHolder::permit};
+    free(slot);
+    return reclaimed;
+}
+
+std::uint32_t ProbeSlots::clear() noexcept {
+    std::uint32_t anonymous_ones = 0;
+    for (std::uint32_t slot = 0; slot < size_; slot += 64) {
+        anonymous_ones += static_cast<std::uint32_t>(std::popcount(anonymous_word(slot)));
+        held_word(slot) = 0;
+        anonymous_word(slot) = 0;
+    }
+    in_flight_ = 0;
+    return anonymous_ones;
+}
+
+}  // namespace resilience::inline v1::detail

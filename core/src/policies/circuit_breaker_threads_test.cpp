@@ -1,0 +1,155 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <resilience/base/random.hpp>
+#include <resilience/policies/circuit_breaker.hpp>
+#include <thread>
+#include <vector>
+
+using namespace resilience;
+using namespace std::chrono_literals;
+
+namespace {
+
+template <class Work>
+void in_threads(int threads, Work work) {
+    std::vector<std::jthread> running;
+    for (int thread = 0; thread < threads; ++thread) running.emplace_back([&work, thread] { work(thread); });
+}
+
+// A clock that all threads share and push on, so that states come and go while they run.
+class SharedTime {
+  public:
+    TimePoint now() const { return TimePoint{Duration{now_.load(std::memory_order_relaxed)}}; }
+    TimePoint pass(Duration by) { return TimePoint{Duration{now_.fetch_add(by.count(), std::memory_order_relaxed)}}; }
+
+  private:
+    std::atomic<std::int64_t> now_{0};
+};
+
+void expect_reconciled(const CircuitBreakerStats& stats) {
+    ASSERT_EQ(stats.requests, stats.admitted + stats.rejected.total());
+    ASSERT_EQ(stats.admitted, stats.success + stats.failure + stats.ignored + stats.in_flight);
+    ASSERT_LT(stats.in_flight, std::uint64_t{1} << 32) << "settled calls were seen before they were admitted";
+    ASSERT_LE(stats.cancelled, stats.ignored);
+    ASSERT_LE(stats.late, stats.success + stats.failure + stats.ignored);
+}
+
+void expect_no_counter_fell(const CircuitBreakerStats& before, const CircuitBreakerStats& after) {
+    ASSERT_LE(before.requests, after.requests);
+    ASSERT_LE(before.admitted, after.admitted);
+    ASSERT_LE(before.success, after.success);
+    ASSERT_LE(before.failure, after.failure);
+    ASSERT_LE(before.ignored, after.ignored);
+    ASSERT_LE(before.late, after.late);
+    ASSERT_LE(before.cancelled, after.cancelled);
+    ASSERT_LE(before.abandoned, after.abandoned);
+    ASSERT_LE(before.generation, after.generation);
+}
+
+void one_call(CircuitBreaker& breaker, Random& random, SharedTime& time) {
+    const std::uint64_t dice = random.next();
+    const TimePoint now = time.pass(Duration{static_cast<std::int64_t>(dice % 1000)});
+    if (dice % 16 == 0) {
+        // Not every result is told.
+        if (breaker.allow(now) && dice % 64 != 0) breaker.record_result(dice % 3 != 0, time.now());
+        return;
+    }
+    auto permit = breaker.try_acquire(now);
+    if (!permit) return;
+    if ((dice >> 8) % 8 == 0) return;  // dropped
+    permit->settle(static_cast<Outcome>((dice >> 16) % 3), time.now());
+}
+
+TEST(CircuitBreakerThreads, pictures_reconcile_and_never_fall_while_states_come_and_go) {
+    CircuitBreaker breaker{"threads_test",
+                           {.success_threshold = 2,
+                            .timeout = 50us,
+                            .min_requests = 20,
+                            .window_size = 1ms,
+                            .buckets = 10,
+                            .half_open_calls = 4,
+                            .half_open_max_calls = 3,
+                            .probe_lease = 100us}};
+    SharedTime time;
+    std::atomic<bool> stop{false};
+    std::atomic<int> pictures{0};
+    std::jthread reader([&] {
+        CircuitBreakerStats before = breaker.stats(time.now());
+        while (!stop || pictures < 1000) {
+            const CircuitBreakerStats now = breaker.stats(time.now());
+            expect_reconciled(now);
+            expect_no_counter_fell(before, now);
+            EXPECT_LE(now.half_open.in_flight, 3U);
+            before = now;
+            ++pictures;
+            if (testing::Test::HasFatalFailure()) return;
+        }
+    });
+    in_threads(3, [&](int thread) {
+        Random random(static_cast<std::uint64_t>(thread) + 1);
+        for (int i = 0; i < 20'000 || pictures < 1000; ++i) one_call(breaker, random, time);
+    });
+    stop = true;
+    reader.join();
+    breaker.tick(time.now());
+    breaker.reset(time.now() + 1s);
+    breaker.tick(time.now() + 3s);
+    const CircuitBreakerStats last = breaker.stats(time.now() + 3s);
+    expect_reconciled(last);
+    EXPECT_EQ(last.in_flight, 0U) << "every permit was settled or dropped, every open allow() forgotten";
+    EXPECT_GT(last.generation, 10U);
+    EXPECT_GE(pictures, 1000);
+}
+
+TEST(CircuitBreakerThreads, opens_exactly_once_however_many_threads_see_the_threshold_reached) {
+    for (int round = 0; round < 200; ++round) {
+        CircuitBreaker breaker{"threads_test", {.min_requests = 8}};
+        std::atomic<int> opened{0};
+        const auto listening = breaker.on_event([&](const Event&) { ++opened; });
+        in_threads(4, [&](int) {
+            for (int i = 0; i < 10; ++i) {
+                auto permit = breaker.try_acquire(TimePoint{});
+                if (permit) permit->settle(Outcome::failure, TimePoint{});
+            }
+        });
+        EXPECT_EQ(opened, 1);
+        const CircuitBreakerStats stats = breaker.stats(TimePoint{});
+        expect_reconciled(stats);
+        EXPECT_GE(stats.failure, 8U);
+        EXPECT_EQ(stats.requests, 40U);
+    }
+}
+
+TEST(CircuitBreakerThreads, two_step_results_are_neither_lost_nor_doubled_over_changes_of_state) {
+    CircuitBreaker breaker{"threads_test", {.success_threshold = 1, .timeout = 10us}};
+    std::atomic<std::uint64_t> admitted{0};
+    SharedTime time;
+    std::atomic<bool> stop{false};
+    std::jthread levers([&] {
+        while (!stop) {
+            breaker.reset(time.pass(1us));
+            breaker.half_open(time.pass(1us));
+            breaker.force_closed(time.pass(1us));
+            breaker.open(time.pass(1us));
+        }
+    });
+    in_threads(3, [&](int) {
+        for (int i = 0; i < 20'000; ++i) {
+            if (!breaker.allow(time.now())) continue;
+            ++admitted;
+            breaker.record_result(true, time.now());
+        }
+    });
+    stop = true;
+    levers.join();
+    const CircuitBreakerStats stats = breaker.stats(time.now());
+    expect_reconciled(stats);
+    EXPECT_EQ(stats.admitted, admitted + stats.unpaired_results);
+    EXPECT_EQ(stats.success, admitted.load());
+    EXPECT_EQ(stats.in_flight, 0U);
+    EXPECT_EQ(stats.abandoned + stats.unpaired_results, 0U) << "no lease ends in this time";
+}
+
+}  // namespace
