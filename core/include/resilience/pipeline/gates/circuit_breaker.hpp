@@ -1,0 +1,24 @@
+#pragma once
+
+// How a pipeline reaches a circuit breaker.
+
+#include <resilience/pipeline/gate_stage.hpp>
+#include <resilience/policies/circuit_breaker.hpp>
+
+namespace resilience::inline v1 {
+
+template <>
+struct GateOf<CircuitBreaker> {
+    using Permit = CircuitBreaker::Permit;
+
+    static Permit no_permit() noexcept { return {}; }
+    [[nodiscard]] static bool enter(CircuitBreaker& breaker, TimePoint now, const CallContext&, Permit& permit,
+                                    CallState& call) noexcept {
+        return breaker.enter(now, permit, call.refusal());
+    }
+    static void leave(Permit& permit, const Step& step) noexcept {
+        permit.settle(step.result, step.at, step.is(Step::classifier_failed));
+    }
+};
+
+}  // namespace resilience::inline v1
