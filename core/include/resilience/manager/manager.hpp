@@ -1,0 +1,83 @@
+#pragma once
+
+// One place that knows every policy of a program by name: registration, look-up, stats, health, events.
+//
+//     ResilienceManager manager{"checkout"};
+//     auto breaker = manager.register_circuit_breaker("payment_api");
+//     Pipeline guarded{breaker, manager.register_bulkhead("payment_api", 50, 10)};
+//     std::cout << manager.stats().circuit_breakers.at("payment_api").requests;
+//
+// A name belongs to one policy of each kind: a breaker and a bulkhead may both be "payment_api". Registered policies
+// stay registered; a policy whose manager is gone lives on in the hands that hold it.
+//
+// Threads: every member may be called from any thread. Registration and look-up take a short lock, which calls never
+// take: a registered policy is used through its shared_ptr without the manager. No listener and no other user code runs
+// under a lock of the manager, so a listener may register, look up and read stats.
+// Cost: look-up allocates nothing and compares names; stats copies every counter and name.
+
+#include <cstdint>
+#include <memory>
+#include <resilience/base/events.hpp>
+#include <resilience/manager/health.hpp>
+#include <resilience/manager/stats.hpp>
+#include <resilience/policies/bulkhead_config.hpp>
+#include <resilience/policies/circuit_breaker_config.hpp>
+#include <resilience/policies/rate_limiter_config.hpp>
+#include <resilience/policies/retry_config.hpp>
+#include <string>
+#include <string_view>
+
+namespace resilience::inline v1 {
+
+class CircuitBreaker;
+class RateLimiter;
+class Bulkhead;
+class Retry;
+
+class ResilienceManager {
+  public:
+    // The service's name goes into stats and health; empty, or a name by the rules of base/names.hpp, else ConfigError.
+    // Reads the clock once, for `uptime`.
+    explicit ResilienceManager(std::string service = "");
+    ~ResilienceManager();
+    ResilienceManager(const ResilienceManager&) = delete;
+    ResilienceManager& operator=(const ResilienceManager&) = delete;
+
+    // ---- registration
+    // Gets or creates. A new name makes the policy; a known name with the same configuration gives the same object,
+    // however many threads ask at once. Throws ConfigError for a bad name, for any bad field, and for a known name with
+    // another configuration: it lists what differs. What counts is the configuration of the first registration, also
+    // after set_rate or set_max_concurrent. Whatever is thrown, std::bad_alloc included, nothing has changed.
+    std::shared_ptr<CircuitBreaker> register_circuit_breaker(std::string name, CircuitBreakerConfig config = {});
+    std::shared_ptr<RateLimiter> register_rate_limiter(std::string name, std::uint64_t capacity, double refill_rate);
+    std::shared_ptr<RateLimiter> register_rate_limiter(std::string name, RateLimiterConfig config);
+    std::shared_ptr<Bulkhead> register_bulkhead(std::string name, std::uint32_t max_concurrent,
+                                                std::uint32_t queue_size = 0);
+    std::shared_ptr<Bulkhead> register_bulkhead(std::string name, BulkheadConfig config);
+    std::shared_ptr<Retry> register_retry(std::string name, RetryConfig config = {});
+
+    // ---- look-up: nullptr when unknown. No allocation.
+    [[nodiscard]] std::shared_ptr<CircuitBreaker> circuit_breaker(std::string_view name) const;
+    [[nodiscard]] std::shared_ptr<RateLimiter> rate_limiter(std::string_view name) const;
+    [[nodiscard]] std::shared_ptr<Bulkhead> bulkhead(std::string_view name) const;
+    [[nodiscard]] std::shared_ptr<Retry> retry(std::string_view name) const;
+
+    // ---- picture
+    // States, windows and tokens are those at `now`.
+    [[nodiscard]] ResilienceStats stats(TimePoint now = Clock::now()) const;
+    // health(stats(now), rules): see manager/health.hpp.
+    [[nodiscard]] Health health(const HealthRules& rules = {}, TimePoint now = Clock::now()) const;
+    // The guide's rule: fewer than three circuits open.
+    [[nodiscard]] bool ready(TimePoint now = Clock::now()) const;
+
+    // Listens to every policy registered now and later, until the subscription ends; ending it works as for one policy
+    // (base/events.hpp) and may happen after the manager is gone. One listener may be called at the same time for
+    // different policies.
+    Subscription on_event(Listener listener, EventKinds kinds = EventKinds::changes);
+
+  private:
+    struct Registry;
+    std::unique_ptr<Registry> registry_;
+};
+
+}  // namespace resilience::inline v1

@@ -1,0 +1,35 @@
+#pragma once
+
+// A picture of everything a manager holds, at one moment.
+//
+//     for (const auto& [name, breaker] : manager.stats().circuit_breakers) std::cout << name << ' ' << breaker.state;
+//
+// Each policy's counters reconcile within its own part (see the policy's stats); sums across policies are exact at
+// rest, when no call runs. The maps are in the order of names and can be searched with a string_view.
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <resilience/base/time.hpp>
+#include <resilience/policies/bulkhead_config.hpp>
+#include <resilience/policies/circuit_breaker_stats.hpp>
+#include <resilience/policies/rate_limiter_config.hpp>
+#include <resilience/policies/retry_config.hpp>
+#include <string>
+
+namespace resilience::inline v1 {
+
+template <class Stats>
+using StatsByName = std::map<std::string, Stats, std::less<>>;
+
+struct ResilienceStats {
+    std::string service;                            // what the manager was named
+    std::chrono::system_clock::time_point taken{};  // wall time, for people; never used in a decision
+    Duration uptime{};                              // since the manager was made, on the monotonic clock, for people
+    StatsByName<CircuitBreakerStats> circuit_breakers;
+    StatsByName<RateLimiterStats> rate_limiters;
+    StatsByName<BulkheadStats> bulkheads;
+    StatsByName<RetryStats> retries;
+};
+
+}  // namespace resilience::inline v1

@@ -1,0 +1,166 @@
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <new>
+#include <resilience/manager/manager.hpp>
+#include <resilience/policies/bulkhead.hpp>
+#include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/rate_limiter.hpp>
+#include <resilience/policies/retry.hpp>
+#include <string>
+#include <vector>
+
+// Every allocation of this program goes through here, so that a test can count those of its thread and make the n-th
+// of them fail.
+namespace {
+
+thread_local std::size_t allocations = 0;
+thread_local std::size_t allocated_bytes = 0;
+thread_local std::size_t fail_after = static_cast<std::size_t>(-1);  // allocations that still succeed
+
+void* allocate(std::size_t size, std::size_t alignment) {
+    if (fail_after == 0) throw std::bad_alloc();
+    if (fail_after != static_cast<std::size_t>(-1)) --fail_after;
+    ++allocations;
+    allocated_bytes += size;
+    const std::size_t whole = (size + alignment - 1) / alignment * alignment;
+    void* const memory = std::aligned_alloc(alignment, whole == 0 ? alignment : whole);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
+
+}  // namespace
+
+// Never inlined: the compiler would compare the two halves of a pair and find new and free mismatched.
+[[gnu::noinline]] void* operator new(std::size_t size) { return allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
+    return allocate(size, static_cast<std::size_t>(alignment));
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+using namespace resilience;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr TimePoint start{1000s};
+
+std::size_t policies_in(const ResilienceManager& manager) {
+    const ResilienceStats stats = manager.stats(start);
+    return stats.circuit_breakers.size() + stats.rate_limiters.size() + stats.bulkheads.size() + stats.retries.size();
+}
+
+// Runs `action` again and again, failing one allocation later each time, until it succeeds. Returns how often it
+// failed.
+std::size_t failures_until_success(const std::function<void()>& action, const std::function<void()>& after_failure) {
+    for (std::size_t failures = 0;; ++failures) {
+        fail_after = failures;
+        try {
+            action();
+            fail_after = static_cast<std::size_t>(-1);
+            return failures;
+        } catch (const std::bad_alloc&) {
+            fail_after = static_cast<std::size_t>(-1);
+            after_failure();
+        }
+    }
+}
+
+TEST(ManagerAllocation, a_registration_that_fails_at_any_allocation_changes_nothing) {
+    const std::string name = "a name that is longer than a string keeps in itself";
+    const std::vector<std::function<void(ResilienceManager&)>> registrations{
+        [&](ResilienceManager& manager) { manager.register_circuit_breaker(name); },
+        [&](ResilienceManager& manager) { manager.register_rate_limiter(name, 10, 1); },
+        [&](ResilienceManager& manager) { manager.register_bulkhead(name, 10); },
+        [&](ResilienceManager& manager) { manager.register_retry(name); },
+    };
+    for (const auto& registration : registrations) {
+        ResilienceManager manager;
+        const auto known = manager.register_circuit_breaker("known");
+        int heard = 0;
+        std::vector<Subscription> listening;
+        for (int listener = 0; listener < 3; ++listener) {
+            listening.push_back(manager.on_event([&](const Event&) { ++heard; }, EventKinds::all));
+        }
+        const std::size_t failures = failures_until_success([&] { registration(manager); },
+                                                            [&] {
+                                                                EXPECT_EQ(policies_in(manager), 1U);
+                                                                EXPECT_EQ(manager.circuit_breaker(name), nullptr);
+                                                            });
+        EXPECT_GE(failures, 5U) << "a policy, a node, and what three listeners need";
+        EXPECT_EQ(policies_in(manager), 2U);
+        known->force_open(start);
+        EXPECT_EQ(heard, 3) << "listeners are neither lost nor doubled";
+        if (const auto breaker = manager.circuit_breaker(name)) breaker->force_open(start);
+        if (const auto bulkhead = manager.bulkhead(name)) bulkhead->set_max_concurrent(2);
+        if (const auto limiter = manager.rate_limiter(name)) static_cast<void>(limiter->acquire(1, start));
+        EXPECT_EQ(heard, manager.retry(name) ? 3 : 6);
+    }
+}
+
+TEST(ManagerAllocation, a_listener_that_cannot_be_added_hears_nothing) {
+    ResilienceManager manager;
+    const auto breaker = manager.register_circuit_breaker("a");
+    const auto bulkhead = manager.register_bulkhead("a", 10);
+    int heard = 0;
+    Subscription subscription;
+    const std::size_t failures =
+        failures_until_success([&] { subscription = manager.on_event([&heard](const Event&) { ++heard; }); },
+                               [&] {
+                                   breaker->force_open(start);
+                                   breaker->reset(start);
+                                   bulkhead->set_max_concurrent(5);
+                                   bulkhead->set_max_concurrent(10);
+                                   EXPECT_EQ(heard, 0);
+                               });
+    EXPECT_GE(failures, 5U);
+    breaker->force_open(start);
+    bulkhead->set_max_concurrent(5);
+    EXPECT_EQ(heard, 2);
+}
+
+TEST(ManagerAllocation, stats_that_fail_at_any_allocation_can_be_asked_again) {
+    ResilienceManager manager{"service"};
+    manager.register_circuit_breaker("a name that is longer than a string keeps in itself");
+    manager.register_bulkhead("a", 10);
+    ResilienceStats stats;
+    EXPECT_GE(failures_until_success([&] { stats = manager.stats(start); }, [] {}), 3U);
+    EXPECT_EQ(stats.circuit_breakers.size() + stats.bulkheads.size(), 2U);
+}
+
+TEST(ManagerAllocation, looking_up_allocates_nothing) {
+    ResilienceManager manager;
+    const std::string name = "a name that is longer than a string keeps in itself";
+    manager.register_circuit_breaker(name);
+    manager.register_rate_limiter(name, 10, 1);
+    const std::string_view asked = name;
+    const std::size_t before = allocations;
+    const bool found = manager.circuit_breaker(asked) && manager.rate_limiter(asked) && !manager.bulkhead(asked) &&
+                       !manager.retry(asked) && manager.rate_limiter(asked)->acquire(1, start);
+    EXPECT_EQ(allocations, before);
+    EXPECT_TRUE(found);
+}
+
+TEST(ManagerAllocation, ten_services_of_three_policies_fit_in_32_kilobytes) {
+    std::vector<std::string> names;
+    for (int service = 0; service < 10; ++service) names.push_back("service_" + std::to_string(service));
+    const std::size_t before = allocated_bytes;
+    auto manager = std::make_unique<ResilienceManager>("checkout");
+    for (const std::string& name : names) {
+        manager->register_circuit_breaker(name);
+        manager->register_rate_limiter(name, 100, 10);
+        manager->register_bulkhead(name, 50, 10);
+    }
+    const std::size_t bytes = allocated_bytes - before;
+    RecordProperty("bytes", std::to_string(bytes));
+    EXPECT_LE(bytes, 32U * 1024U);
+    EXPECT_GE(bytes, 10 * (sizeof(CircuitBreaker) + sizeof(RateLimiter) + sizeof(Bulkhead)));
+}
+
+}  // namespace

@@ -1,0 +1,119 @@
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <ostream>
+#include <resilience/base/duration_text.hpp>
+#include <resilience/base/quoted_text.hpp>
+#include <resilience/manager/health.hpp>
+#include <utility>
+
+namespace resilience::inline v1 {
+namespace {
+
+bool refuses_everything(const CircuitBreakerStats& breaker) noexcept {
+    return breaker.state == CircuitState::open || breaker.state == CircuitState::forced_open;
+}
+
+std::uint32_t open_circuits(const ResilienceStats& stats) noexcept {
+    std::uint32_t open = 0;
+    for (const auto& [name, breaker] : stats.circuit_breakers) {
+        if (refuses_everything(breaker)) ++open;
+    }
+    return open;
+}
+
+// Nobody reads tenths of a second of a state that lasts.
+std::string about(Duration duration) {
+    using std::chrono::seconds;
+    return duration_text(duration < seconds(10) || duration > std::chrono::hours(1)
+                             ? duration
+                             : Duration(std::chrono::round<seconds>(duration)));
+}
+
+// Whole percents from 10 on, two significant digits below: "58 %", "7.5 %", "0.12 %".
+std::string percent(double value) {
+    std::array<char, 32> text{};
+    const auto written =
+        value < 10 ? std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::general, 2)
+                   : std::to_chars(text.data(), text.data() + text.size(), std::floor(value + 0.5),
+                                   std::chars_format::fixed, 0);
+    return std::string(text.data(), written.ptr) + " %";
+}
+
+std::string why_open(const CircuitBreakerStats& breaker) {
+    if (breaker.manual) return ", by hand";
+    const auto& window = breaker.window;
+    if (window.requests == 0) return {};
+    const double failed = 100 * static_cast<double>(window.failures) / static_cast<double>(window.requests);
+    return ": " + percent(failed) + " of " + std::to_string(window.requests) + " calls failed (limit " +
+           percent(100 * window.failure_threshold) + ")";
+}
+
+std::string open_sentence(const CircuitBreakerStats& breaker) {
+    if (breaker.state == CircuitState::forced_open) {
+        std::string sentence = "is forced open for " + about(breaker.in_state);
+        if (breaker.lever_expires) sentence += "; ends in " + about(*breaker.lever_expires);
+        return sentence;
+    }
+    std::string sentence = "is open for " + about(breaker.in_state) + why_open(breaker);
+    if (breaker.retry_after) sentence += "; next probe in " + about(*breaker.retry_after);
+    return sentence;
+}
+
+std::string half_open_sentence(const CircuitBreakerStats& breaker) {
+    const auto& probes = breaker.half_open;
+    return "is half-open for " + about(breaker.in_state) + ": " + std::to_string(probes.successes) + " of " +
+           std::to_string(probes.success_threshold) + " probes succeeded, " + std::to_string(probes.in_flight) +
+           " in flight";
+}
+
+std::string not_ready_sentence(std::uint32_t open, std::uint32_t limit) {
+    return "not ready: " + std::to_string(open) + (open == 1 ? " circuit is" : " circuits are") + " open (limit " +
+           std::to_string(limit) + ")";
+}
+
+}  // namespace
+
+std::string_view to_string(HealthStatus status) noexcept {
+    switch (status) {
+        case HealthStatus::healthy:
+            return "healthy";
+        case HealthStatus::degraded:
+            return "degraded";
+        case HealthStatus::failing:
+            return "failing";
+    }
+    return "unknown";
+}
+
+std::ostream& operator<<(std::ostream& out, HealthStatus status) { return out << to_string(status); }
+
+Health health(const ResilienceStats& stats, const HealthRules& rules) {
+    Health health;
+    health.open_circuits = open_circuits(stats);
+    health.max_open_circuits = rules.max_open_circuits;
+    health.ready = !rules.max_open_circuits || health.open_circuits < *rules.max_open_circuits;
+    if (!health.ready) health.reasons.push_back(not_ready_sentence(health.open_circuits, *rules.max_open_circuits));
+
+    std::vector<std::string> half_open;
+    for (const auto& [name, breaker] : stats.circuit_breakers) {
+        if (refuses_everything(breaker)) {
+            health.reasons.push_back("circuit " + logfmt_text(name) + ' ' + open_sentence(breaker));
+        } else if (breaker.state == CircuitState::half_open) {
+            half_open.push_back("circuit " + logfmt_text(name) + ' ' + half_open_sentence(breaker));
+        }
+    }
+    for (std::string& sentence : half_open) health.reasons.push_back(std::move(sentence));
+
+    if (!health.ready) {
+        health.status = HealthStatus::failing;
+    } else if (!health.reasons.empty()) {
+        health.status = HealthStatus::degraded;
+    }
+    return health;
+}
+
+bool is_ready(const ResilienceStats& stats, std::uint32_t max_open) noexcept { return open_circuits(stats) < max_open; }
+
+}  // namespace resilience::inline v1

@@ -1,0 +1,145 @@
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <resilience/manager/manager.hpp>
+#include <resilience/policies/bulkhead.hpp>
+#include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/rate_limiter.hpp>
+#include <resilience/policies/retry.hpp>
+#include <string>
+#include <vector>
+
+using namespace resilience;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr TimePoint start{1000s};
+
+using Seen = std::vector<std::string>;
+
+Listener note_into(Seen& seen) {
+    return [&seen](const Event& event) {
+        seen.push_back(std::string(to_string(event.policy)) + ' ' + std::string(event.name) + ' ' +
+                       std::string(to_string(event.kind)));
+    };
+}
+
+TEST(ManagerEvents, a_listener_hears_policies_registered_before_and_after_it) {
+    ResilienceManager manager;
+    Seen seen;
+    const auto before = manager.register_circuit_breaker("before");
+    const Subscription subscription = manager.on_event(note_into(seen));
+    const auto after = manager.register_circuit_breaker("after");
+    const auto limiter = manager.register_rate_limiter("after", 10, 1);
+    const auto bulkhead = manager.register_bulkhead("after", 10);
+    before->force_open(start);
+    after->force_open(start);
+    limiter->set_rate({.capacity = 10, .refill_rate = 2}, start);
+    bulkhead->set_max_concurrent(5);
+    EXPECT_EQ(seen, (Seen{"circuit_breaker before transition", "circuit_breaker after transition",
+                          "rate_limiter after limit_changed", "bulkhead after limit_changed"}));
+}
+
+TEST(ManagerEvents, calls_are_heard_only_when_asked_for) {
+    ResilienceManager manager;
+    Seen changes;
+    Seen calls;
+    const auto limiter = manager.register_rate_limiter("a", 1, 1);
+    const Subscription of_changes = manager.on_event(note_into(changes));
+    static_cast<void>(limiter->acquire(1, start));
+    const Subscription of_calls = manager.on_event(note_into(calls), EventKinds::calls);
+    static_cast<void>(limiter->acquire(1, start));
+    const auto bulkhead = manager.register_bulkhead("b", 1);
+    const auto permit = bulkhead->try_acquire();
+    EXPECT_TRUE(changes.empty());
+    EXPECT_EQ(calls, (Seen{"rate_limiter a refused", "bulkhead b permitted"}));
+}
+
+TEST(ManagerEvents, a_policy_registered_twice_is_heard_once) {
+    ResilienceManager manager;
+    Seen seen;
+    const Subscription subscription = manager.on_event(note_into(seen));
+    manager.register_circuit_breaker("a");
+    manager.register_circuit_breaker("a")->force_open(start);
+    EXPECT_EQ(seen.size(), 1U);
+}
+
+TEST(ManagerEvents, after_its_subscription_ended_a_listener_hears_nothing_and_is_gone) {
+    ResilienceManager manager;
+    Seen seen;
+    auto captured = std::make_shared<int>(0);
+    const std::weak_ptr<int> watched = captured;
+    const auto breaker = manager.register_circuit_breaker("a");
+    Subscription subscription =
+        manager.on_event([note = note_into(seen), captured = std::move(captured)](const Event& event) { note(event); });
+    const auto later = manager.register_circuit_breaker("b");
+    breaker->force_open(start);
+    subscription.reset();
+    EXPECT_TRUE(watched.expired());
+    breaker->reset(start);
+    later->force_open(start);
+    manager.register_circuit_breaker("c")->force_open(start);
+    EXPECT_EQ(seen.size(), 1U);
+}
+
+TEST(ManagerEvents, a_subscription_outlives_its_manager_and_still_hears_the_policies_that_live) {
+    Seen seen;
+    Subscription subscription;
+    std::shared_ptr<CircuitBreaker> breaker;
+    {
+        ResilienceManager manager;
+        breaker = manager.register_circuit_breaker("a");
+        manager.register_circuit_breaker("b");
+        subscription = manager.on_event(note_into(seen));
+    }
+    breaker->force_open(start);
+    EXPECT_EQ(seen.size(), 1U);
+    subscription.reset();
+    breaker->reset(start);
+    EXPECT_EQ(seen.size(), 1U);
+}
+
+TEST(ManagerEvents, a_listener_may_register_look_up_and_read_stats) {
+    ResilienceManager manager;
+    const auto breaker = manager.register_circuit_breaker("a");
+    std::size_t breakers = 0;
+    const Subscription subscription = manager.on_event([&](const Event& event) {
+        if (event.name != "a") return;
+        manager.register_circuit_breaker("b")->force_open(start);
+        breakers = manager.stats(start).circuit_breakers.size();
+        EXPECT_FALSE(manager.circuit_breaker("b")->allow(start));
+    });
+    breaker->force_open(start);
+    EXPECT_EQ(breakers, 2U);
+}
+
+TEST(ManagerEvents, a_listener_may_end_its_own_subscription) {
+    ResilienceManager manager;
+    const auto first = manager.register_circuit_breaker("a");
+    const auto second = manager.register_circuit_breaker("b");
+    int heard = 0;
+    Subscription subscription;
+    subscription = manager.on_event([&](const Event&) {
+        ++heard;
+        subscription.reset();
+    });
+    first->force_open(start);
+    second->force_open(start);
+    first->reset(start);
+    EXPECT_EQ(heard, 1);
+}
+
+TEST(ManagerEvents, exceptions_of_a_listener_are_counted_by_the_policy_that_called_it) {
+    ResilienceManager manager;
+    const auto breaker = manager.register_circuit_breaker("a");
+    manager.register_circuit_breaker("b");
+    const Subscription subscription = manager.on_event([](const Event&) { throw 1; });
+    breaker->force_open(start);
+    const ResilienceStats stats = manager.stats(start);
+    EXPECT_EQ(stats.circuit_breakers.at("a").listener_exceptions, 1U);
+    EXPECT_EQ(stats.circuit_breakers.at("b").listener_exceptions, 0U);
+}
+
+}  // namespace
