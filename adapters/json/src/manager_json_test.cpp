@@ -1,0 +1,69 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <resilience/json/json.hpp>
+#include <resilience/manager/manager.hpp>
+#include <resilience/policies/bulkhead.hpp>
+#include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/rate_limiter.hpp>
+#include <resilience/policies/retry.hpp>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace resilience;
+using Parsed = nlohmann::json;
+
+TEST(ManagerJson, reconciles_and_tells_why_in_words) {
+    ResilienceManager manager{"checkout"};
+    const auto breaker = manager.register_circuit_breaker("pay", {.min_requests = 2});
+    for (int failed = 0; failed < 2; ++failed) {
+        ASSERT_TRUE(breaker->allow());
+        breaker->record_result(false);
+    }
+    EXPECT_FALSE(breaker->allow());
+    manager.register_rate_limiter("pay", 10, 1);
+    manager.register_bulkhead("pay", 5, 2);
+    manager.register_retry("reads");
+
+    const auto document = Parsed::parse(to_json_text(manager.stats()));
+    const auto& pay = document["circuit_breakers"]["pay"];
+    EXPECT_EQ(document["service"], "checkout");
+    EXPECT_GE(document["uptime_seconds"], 0);
+    EXPECT_EQ(pay["state"], "open");
+    EXPECT_EQ(pay["requests_total"], 3);
+    EXPECT_EQ(pay["rejected_total"], (Parsed{{"circuit_open", 1}, {"half_open_full", 0}, {"forced_open", 0}}));
+    EXPECT_EQ(pay["failure_total"], 2);
+    EXPECT_EQ(pay["transitions_total"]["closed_to_open"], 1);
+    EXPECT_EQ(pay["transitions_total"]["half_open_to_closed"], 0);
+    EXPECT_GT(pay["retry_after_seconds"], 0);
+    EXPECT_EQ(document["health"]["status"], "degraded");
+    EXPECT_EQ(document["health"]["reasons"].size(), 1U);
+    EXPECT_EQ(document["rate_limiters"]["pay"]["available_tokens"], 10);
+    EXPECT_EQ(document["bulkheads"]["pay"]["queue_size"], 2);
+    EXPECT_TRUE(document["retries"].contains("reads"));
+}
+
+TEST(ManagerJson, writes_the_events_a_listener_gets) {
+    ResilienceManager manager;
+    std::vector<std::string> lines;
+    const Subscription listening =
+        manager.on_event([&lines](const Event& event) { lines.push_back(to_json_text(event)); });
+    const auto breaker = manager.register_circuit_breaker("pay");
+    breaker->force_open();
+    manager.register_bulkhead("rows", 5)->set_max_concurrent(3);
+    ASSERT_EQ(lines.size(), 2U);
+    const auto transition = Parsed::parse(lines[0]);
+    EXPECT_EQ(lines[0].substr(0, 9), R"({"time":")");
+    EXPECT_EQ(transition["event"], "transition");
+    EXPECT_EQ(transition["name"], "pay");
+    EXPECT_EQ(transition["to"], "forced_open");
+    EXPECT_EQ(transition["cause"], "lever");
+    const auto limit = Parsed::parse(lines[1]);
+    EXPECT_EQ(limit["event"], "limit_changed");
+    EXPECT_EQ(limit["from"], 5);
+    EXPECT_EQ(limit["to"], 3);
+}
+
+}  // namespace

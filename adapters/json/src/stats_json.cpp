@@ -1,0 +1,162 @@
+#include <resilience/base/version.hpp>
+#include <resilience/json/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "json_values.hpp"
+
+namespace resilience::inline v1 {
+
+namespace {
+
+using detail::Json;
+using detail::seconds;
+using detail::seconds_or_null;
+
+Json window_json(const CircuitBreakerStats::Window& window) {
+    return {{"requests", window.requests},
+            {"failures", window.failures},
+            // A share of nothing does not exist; 0 would say that all is well.
+            {"failure_ratio", window.requests > 0 ? Json(window.failure_ratio) : Json(nullptr)},
+            {"failure_threshold", window.failure_threshold},
+            {"min_requests", window.min_requests}};
+}
+
+Json half_open_json(const CircuitBreakerStats::HalfOpen& half_open) {
+    return {{"in_flight", half_open.in_flight},
+            {"max_calls", half_open.max_calls},
+            {"successes", half_open.successes},
+            {"failures", half_open.failures},
+            {"success_threshold", half_open.success_threshold},
+            {"oldest_probe_seconds", seconds_or_null(half_open.oldest_probe)}};
+}
+
+Json transitions_json(const std::vector<CircuitBreakerStats::Transition>& transitions) {
+    Json counts = Json::object();
+    for (const auto& transition : transitions) {
+        std::string change{to_string(transition.from)};
+        change.append("_to_").append(to_string(transition.to));
+        counts[change] = transition.count;
+    }
+    return counts;
+}
+
+Json json_of(const CircuitBreakerStats& stats) {
+    return {{"state", to_string(stats.state)},
+            {"state_seconds", seconds(stats.in_state)},
+            {"not_closed_seconds", seconds_or_null(stats.not_closed)},
+            {"retry_after_seconds", seconds_or_null(stats.retry_after)},
+            {"manual", stats.manual},
+            {"lever_expires_seconds", seconds_or_null(stats.lever_expires)},
+            {"generation", stats.generation},
+            {"window", window_json(stats.window)},
+            {"half_open", half_open_json(stats.half_open)},
+            {"requests_total", stats.requests},
+            {"admitted_total", stats.admitted},
+            {"rejected_total",
+             {{"circuit_open", stats.rejected.circuit_open},
+              {"half_open_full", stats.rejected.half_open_full},
+              {"forced_open", stats.rejected.forced_open}}},
+            {"success_total", stats.success},
+            {"failure_total", stats.failure},
+            {"ignored_total", stats.ignored},
+            {"in_flight", stats.in_flight},
+            {"late_total", stats.late},
+            {"cancelled_total", stats.cancelled},
+            {"abandoned_total", stats.abandoned},
+            {"leases_reclaimed_total", stats.leases_reclaimed},
+            {"unpaired_results_total", stats.unpaired_results},
+            {"window_saturated_total", stats.window_saturated},
+            {"classifier_errors_total", stats.classifier_errors},
+            {"transitions_total", transitions_json(stats.transitions)},
+            {"listener_exceptions_total", stats.listener_exceptions},
+            {"events_dropped_total", stats.events_dropped}};
+}
+
+Json json_of(const RateLimiterStats& stats) {
+    return {{"capacity", stats.capacity},
+            {"available_tokens", stats.available_tokens},
+            {"refill_rate_per_second", stats.refill_rate},
+            {"requests_total", stats.requests},
+            {"admitted_total", stats.admitted},
+            {"rejected_total",
+             {{"rate_limited", stats.rejected.rate_limited}, {"exceeds_capacity", stats.rejected.exceeds_capacity}}},
+            // Until a token can be taken: when one is there, that is now.
+            {"retry_after_seconds", seconds(stats.retry_after.value_or(Duration::zero()))},
+            {"listener_exceptions_total", stats.listener_exceptions},
+            {"events_dropped_total", stats.events_dropped}};
+}
+
+Json json_of(const BulkheadStats& stats) {
+    return {{"in_use", stats.in_use},
+            {"max_concurrent", stats.max_concurrent},
+            {"queue_size", stats.queue_size},
+            {"requests_total", stats.requests},
+            {"admitted_total", stats.admitted},
+            {"settled_total", stats.settled},
+            {"rejected_total",
+             {{"bulkhead_full", stats.rejected.bulkhead_full}, {"shutting_down", stats.rejected.shutting_down}}},
+            {"listener_exceptions_total", stats.listener_exceptions},
+            {"events_dropped_total", stats.events_dropped}};
+}
+
+Json json_of(const RetryStats& stats) {
+    return {{"calls_total",
+             {{"success_first", stats.success_first},
+              {"success_retried", stats.success_retried},
+              {"exhausted", stats.exhausted},
+              {"not_retryable", stats.not_retryable},
+              {"gave_up", stats.gave_up}}},
+            {"attempts_total", stats.attempts},
+            {"retries_total", stats.retries},
+            {"sleeping", stats.sleeping},
+            {"listener_exceptions_total", stats.listener_exceptions},
+            {"events_dropped_total", stats.events_dropped}};
+}
+
+Json json_of(const Health& health) {
+    return {{"status", to_string(health.status)},
+            {"ready", health.ready},
+            {"open_circuits", health.open_circuits},
+            {"max_open_circuits", health.max_open_circuits ? Json(*health.max_open_circuits) : Json(nullptr)},
+            {"reasons", health.reasons}};
+}
+
+// Names are known to be distinct, and an ordered object would search all earlier ones before each insertion.
+template <class Stats>
+Json json_of(const StatsByName<Stats>& policies) {
+    Json section = Json::object();
+    auto& entries = section.template get_ref<Json::object_t&>();
+    entries.reserve(policies.size());
+    for (const auto& [name, stats] : policies) entries.emplace_back(name, json_of(stats));
+    return section;
+}
+
+}  // namespace
+
+std::string to_json_text(const ResilienceStats& stats, const Health& health, int indent) {
+    Json document = {{"format", 1},
+                     {"service", stats.service},
+                     {"version", library_version},
+                     {"time", detail::time_text(stats.taken)},
+                     {"uptime_seconds", seconds(stats.uptime)},
+                     {"health", json_of(health)}};
+    document["circuit_breakers"] = json_of(stats.circuit_breakers);
+    document["rate_limiters"] = json_of(stats.rate_limiters);
+    document["bulkheads"] = json_of(stats.bulkheads);
+    document["retries"] = json_of(stats.retries);
+    return detail::text_of(document, indent);
+}
+
+std::string to_json_text(const ResilienceStats& stats, const HealthRules& rules, int indent) {
+    return to_json_text(stats, health(stats, rules), indent);
+}
+
+std::string to_json_text(const ResilienceStats& stats, int indent) {
+    return to_json_text(stats, HealthRules{}, indent);
+}
+
+std::string to_json_text(const Health& health, int indent) { return detail::text_of(json_of(health), indent); }
+
+}  // namespace resilience::inline v1
