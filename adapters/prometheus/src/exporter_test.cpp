@@ -1,0 +1,321 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <resilience/base/version.hpp>
+#include <resilience/prometheus/exporter.hpp>
+#include <string>
+
+#include "promtool.hpp"
+
+namespace {
+
+using namespace resilience;
+using namespace std::chrono_literals;
+using detail::promtool_finds_nothing;
+using detail::value_of;
+
+ResilienceStats one_of_each() {
+    ResilienceStats stats;
+    auto& breaker = stats.circuit_breakers["pay"];
+    breaker.state = CircuitState::open;
+    breaker.in_state = 12'500ms;
+    breaker.not_closed = 40s;
+    breaker.retry_after = 47'500ms;
+    breaker.window = {.requests = 40, .failures = 23, .failure_ratio = 0.575, .failure_threshold = 0.5};
+    breaker.window.min_requests = 10;
+    breaker.rejected = {.circuit_open = 250, .half_open_full = 3, .forced_open = 0};
+    breaker.requests = 1203;
+    breaker.admitted = 950;
+    breaker.success = 899;
+    breaker.failure = 48;
+    breaker.ignored = 2;
+    breaker.in_flight = 1;
+    breaker.late = 4;
+    breaker.abandoned = 5;
+    breaker.leases_reclaimed = 6;
+    breaker.unpaired_results = 7;
+    breaker.window_saturated = 8;
+    breaker.classifier_errors = 9;
+    breaker.half_open.oldest_probe = 2s;
+    breaker.listener_exceptions = 1;
+    breaker.events_dropped = 10;
+    breaker.transitions = {{CircuitState::closed, CircuitState::open, 3},
+                           {CircuitState::open, CircuitState::half_open, 2}};
+    auto& limiter = stats.rate_limiters["pay"];
+    limiter.capacity = 1000;
+    limiter.available_tokens = 412;
+    limiter.requests = 9000;
+    limiter.rejected = {.rate_limited = 40, .exceeds_capacity = 10};
+    limiter.events_dropped = 20;
+    auto& bulkhead = stats.bulkheads["pay"];
+    bulkhead.in_use = 12;
+    bulkhead.max_concurrent = 50;
+    bulkhead.queue_size = 10;
+    bulkhead.requests = 950;
+    bulkhead.rejected = {.bulkhead_full = 2, .shutting_down = 1};
+    bulkhead.listener_exceptions = 2;
+    auto& retry = stats.retries["reads"];
+    retry.success_first = 880;
+    retry.success_retried = 15;
+    retry.exhausted = 3;
+    retry.not_retryable = 2;
+    retry.gave_up = 1;
+    retry.attempts = 921;
+    retry.sleeping = 4;
+    retry.listener_exceptions = 3;
+    retry.events_dropped = 30;
+    return stats;
+}
+
+struct PromisedFamily {
+    const char* name;
+    const char* type;
+    const char* help;
+};
+const PromisedFamily promised_families[] = {
+    {"circuit_breaker_state", "gauge",
+     "Circuit state: 0 closed, 1 open, 2 half-open, 3 forced open, 4 forced closed, 5 metrics only; with label "
+     "state 1 for the current one."},
+    {"circuit_breaker_failures", "untyped", "Attempts counted as failures."},
+    {"circuit_breaker_failures_total", "counter", "Attempts counted as failures."},
+    {"circuit_breaker_successes_total", "counter", "Attempts counted as successes."},
+    {"circuit_breaker_ignored_total", "counter", "Attempts that ended without a verdict."},
+    {"circuit_breaker_requests_total", "counter", "Attempts that asked for admission."},
+    {"circuit_breaker_rejections_total", "counter", "Attempts not admitted."},
+    {"circuit_breaker_transitions_total", "counter", "State changes."},
+    {"circuit_breaker_not_closed_seconds", "gauge", "Time since the circuit was last closed."},
+    {"circuit_breaker_window_saturated_total", "counter", "Successes left out of a window that was full."},
+    {"circuit_breaker_unpaired_results_total", "counter", "Results recorded without an attempt that was let through."},
+    {"circuit_breaker_abandoned_total", "counter", "Attempts let through by allow() whose result was never recorded."},
+    {"circuit_breaker_classifier_errors_total", "counter", "Classifiers that threw."},
+    {"circuit_breaker_late_results_total", "counter", "Verdicts for an earlier state."},
+    {"circuit_breaker_leases_reclaimed_total", "counter", "Probe slots taken back from probes that never reported."},
+    {"circuit_breaker_failure_ratio", "gauge", "Share in the window; absent below min_requests."},
+    {"circuit_breaker_failure_threshold", "gauge", "Ratio that opens the circuit now."},
+    {"circuit_breaker_state_seconds", "gauge", "Time in the current state."},
+    {"circuit_breaker_retry_after_seconds", "gauge", "Time until the next probe; 0 unless open."},
+    {"circuit_breaker_oldest_probe_seconds", "gauge", "Age of the oldest probe; 0 if none."},
+    {"circuit_breaker_in_flight", "gauge", "Attempts admitted and not settled."},
+    {"rate_limiter_requests_total", "counter", "Requests for tokens."},
+    {"rate_limiter_rejections_total", "counter", "Requests refused."},
+    {"rate_limiter_available_tokens", "gauge", "Tokens to take now."},
+    {"rate_limiter_capacity", "gauge", "Largest burst."},
+    {"bulkhead_in_use", "gauge", "Permits out."},
+    {"bulkhead_max_concurrent", "gauge", "Limit now."},
+    {"bulkhead_queue_size", "gauge", "Places in the queue."},
+    {"bulkhead_requests_total", "counter", "Requests for a permit."},
+    {"bulkhead_rejections_total", "counter", "Requests refused."},
+    {"retry_calls_total", "counter", "Calls by how they ended."},
+    {"retry_attempts_total", "counter", "Attempts, the first included."},
+    {"retry_sleeping", "gauge", "Calls in backoff."},
+    {"build_info", "gauge", "1."},
+    {"health_status", "gauge", "1 for the current status."},
+    {"ready", "gauge", "1 when /readyz says 200."},
+    {"listener_exceptions_total", "counter", "Exceptions caught from listeners."},
+    {"events_dropped_total", "counter", "Events a slow reader lost."},
+};
+
+TEST(Exporter, writes_every_family_with_its_type_and_help) {
+    const std::string text = export_metrics(one_of_each());
+    std::size_t families = 0;
+    for (std::size_t at = text.find("# TYPE "); at != std::string::npos; at = text.find("# TYPE ", at + 1)) ++families;
+    EXPECT_EQ(families, std::size(promised_families));
+    for (const auto& row : promised_families) {
+        const std::string name = std::string("resilience_") + row.name;
+        EXPECT_NE(text.find("# HELP " + name + ' ' + row.help + "\n# TYPE " + name + ' ' + row.type + "\n"),
+                  std::string::npos)
+            << name;
+    }
+}
+
+struct PromisedSeries {
+    const char* series;
+    double value;
+};
+const PromisedSeries series_of_one_of_each[] = {
+    {R"(circuit_breaker_state{service="pay"})", 1},
+    {R"(circuit_breaker_failures{service="pay"})", 48},
+    {R"(circuit_breaker_failures_total{service="pay"})", 48},
+    {R"(circuit_breaker_successes_total{service="pay"})", 899},
+    {R"(circuit_breaker_ignored_total{service="pay"})", 2},
+    {R"(circuit_breaker_requests_total{service="pay"})", 1203},
+    {R"(circuit_breaker_rejections_total{service="pay",reason="circuit_open"})", 250},
+    {R"(circuit_breaker_rejections_total{service="pay",reason="half_open_full"})", 3},
+    {R"(circuit_breaker_rejections_total{service="pay",reason="forced_open"})", 0},
+    {R"(circuit_breaker_transitions_total{service="pay",from="closed",to="open"})", 3},
+    {R"(circuit_breaker_transitions_total{service="pay",from="open",to="half_open"})", 2},
+    {R"(circuit_breaker_not_closed_seconds{service="pay"})", 40},
+    {R"(circuit_breaker_late_results_total{service="pay"})", 4},
+    {R"(circuit_breaker_abandoned_total{service="pay"})", 5},
+    {R"(circuit_breaker_leases_reclaimed_total{service="pay"})", 6},
+    {R"(circuit_breaker_unpaired_results_total{service="pay"})", 7},
+    {R"(circuit_breaker_window_saturated_total{service="pay"})", 8},
+    {R"(circuit_breaker_classifier_errors_total{service="pay"})", 9},
+    {R"(circuit_breaker_failure_ratio{service="pay"})", 0.575},
+    {R"(circuit_breaker_failure_threshold{service="pay"})", 0.5},
+    {R"(circuit_breaker_state_seconds{service="pay"})", 12.5},
+    {R"(circuit_breaker_retry_after_seconds{service="pay"})", 47.5},
+    {R"(circuit_breaker_oldest_probe_seconds{service="pay"})", 2},
+    {R"(circuit_breaker_in_flight{service="pay"})", 1},
+    {R"(rate_limiter_requests_total{service="pay"})", 9000},
+    {R"(rate_limiter_rejections_total{service="pay"})", 50},
+    {R"(rate_limiter_available_tokens{service="pay"})", 412},
+    {R"(rate_limiter_capacity{service="pay"})", 1000},
+    {R"(bulkhead_in_use{service="pay"})", 12},
+    {R"(bulkhead_max_concurrent{service="pay"})", 50},
+    {R"(bulkhead_queue_size{service="pay"})", 10},
+    {R"(bulkhead_requests_total{service="pay"})", 950},
+    {R"(bulkhead_rejections_total{service="pay",reason="bulkhead_full"})", 2},
+    {R"(bulkhead_rejections_total{service="pay",reason="shutting_down"})", 1},
+    {R"(retry_calls_total{service="reads",result="success_first"})", 880},
+    {R"(retry_calls_total{service="reads",result="success_retried"})", 15},
+    {R"(retry_calls_total{service="reads",result="exhausted"})", 3},
+    {R"(retry_calls_total{service="reads",result="not_retryable"})", 2},
+    {R"(retry_calls_total{service="reads",result="gave_up"})", 1},
+    {R"(retry_attempts_total{service="reads"})", 921},
+    {R"(retry_sleeping{service="reads"})", 4},
+    {R"(health_status{status="healthy"})", 0},
+    {R"(health_status{status="degraded"})", 1},
+    {R"(health_status{status="failing"})", 0},
+    {"ready", 1},
+    {"listener_exceptions_total", 6},
+    {"events_dropped_total", 60},
+};
+
+TEST(Exporter, writes_every_value_under_its_labels) {
+    const std::string text = export_metrics(one_of_each());
+    for (const auto& row : series_of_one_of_each) {
+        const auto value = value_of(text, std::string("resilience_") + row.series);
+        ASSERT_TRUE(value.has_value()) << row.series;
+        EXPECT_DOUBLE_EQ(*value, row.value) << row.series;
+    }
+    EXPECT_NE(text.find("resilience_build_info{version=\"" + std::string(library_version) + "\",compiler=\""),
+              std::string::npos);
+}
+
+TEST(Exporter, has_exactly_one_state_at_1) {
+    for (std::size_t current = 0; current < circuit_states; ++current) {
+        ResilienceStats stats;
+        stats.circuit_breakers["pay"].state = static_cast<CircuitState>(current);
+        const std::string text = export_metrics(stats);
+        EXPECT_EQ(value_of(text, R"(resilience_circuit_breaker_state{service="pay"})"), current);
+        double sum = 0;
+        for (std::size_t state = 0; state < circuit_states; ++state) {
+            const std::string name{to_string(static_cast<CircuitState>(state))};
+            const auto value =
+                value_of(text, R"(resilience_circuit_breaker_state{service="pay",state=")" + name + "\"}");
+            ASSERT_TRUE(value.has_value()) << name;
+            EXPECT_EQ(*value, state == current ? 1 : 0) << name << " while " << current;
+            sum += *value;
+        }
+        EXPECT_EQ(sum, 1);
+    }
+}
+
+TEST(Exporter, has_all_but_ratios_from_registration_on) {
+    ResilienceStats fresh;
+    fresh.circuit_breakers["pay"];
+    fresh.rate_limiters["pay"];
+    fresh.bulkheads["pay"];
+    fresh.retries["pay"];
+    const std::string text = export_metrics(fresh);
+    for (const char* series :
+         {R"(circuit_breaker_rejections_total{service="pay",reason="circuit_open"})",
+          R"(circuit_breaker_rejections_total{service="pay",reason="half_open_full"})",
+          R"(circuit_breaker_rejections_total{service="pay",reason="forced_open"})",
+          R"(circuit_breaker_failures{service="pay"})", R"(circuit_breaker_not_closed_seconds{service="pay"})",
+          R"(circuit_breaker_retry_after_seconds{service="pay"})",
+          R"(circuit_breaker_oldest_probe_seconds{service="pay"})", R"(rate_limiter_rejections_total{service="pay"})",
+          R"(bulkhead_rejections_total{service="pay",reason="bulkhead_full"})",
+          R"(bulkhead_rejections_total{service="pay",reason="shutting_down"})",
+          R"(retry_calls_total{service="pay",result="gave_up"})"}) {
+        EXPECT_EQ(value_of(text, std::string("resilience_") + series), 0) << series;
+    }
+    EXPECT_EQ(text.find("resilience_circuit_breaker_failure_ratio"), std::string::npos);
+}
+
+TEST(Exporter, leaves_a_ratio_out_below_min_requests) {
+    auto stats = one_of_each();
+    stats.circuit_breakers["quiet"].window = {.requests = 9, .failures = 9, .failure_ratio = 1, .min_requests = 10};
+    const std::string text = export_metrics(stats);
+    EXPECT_FALSE(value_of(text, R"(resilience_circuit_breaker_failure_ratio{service="quiet"})"));
+    EXPECT_TRUE(value_of(text, R"(resilience_circuit_breaker_failure_ratio{service="pay"})"));
+}
+
+TEST(Exporter, never_writes_a_number_that_is_none) {
+    auto stats = one_of_each();
+    stats.circuit_breakers["pay"].window.failure_ratio = std::nan("");
+    stats.circuit_breakers["pay"].window.failure_threshold = std::numeric_limits<double>::infinity();
+    const std::string text = export_metrics(stats);
+    for (const char* word : {" Nan\n", " NaN\n", " nan\n", " +Inf\n", " inf\n"}) {
+        EXPECT_EQ(text.find(word), std::string::npos) << word;
+    }
+}
+
+TEST(Exporter, gives_no_limiter_series_a_reason) {
+    const std::string text = export_metrics(one_of_each());
+    for (std::size_t at = 0; (at = text.find("\nresilience_rate_limiter_", at)) != std::string::npos; ++at) {
+        const std::string line = text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+        EXPECT_EQ(line.find("reason"), std::string::npos) << line;
+    }
+}
+
+TEST(Exporter, leaves_families_without_series_out) {
+    const std::string text = export_metrics(ResilienceStats{});
+    for (const char* kind : {"circuit_breaker", "rate_limiter", "bulkhead", "retry"}) {
+        EXPECT_EQ(text.find(std::string("resilience_") + kind), std::string::npos) << kind;
+    }
+    EXPECT_EQ(value_of(text, "resilience_ready"), 1);
+    EXPECT_EQ(value_of(text, "resilience_events_dropped_total"), 0);
+}
+
+TEST(Exporter, names_the_service_of_the_process_when_it_has_a_name) {
+    auto stats = one_of_each();
+    stats.service = "checkout";
+    const std::string text = export_metrics(stats);
+    EXPECT_EQ(value_of(text, R"(resilience_ready{service="checkout"})"), 1);
+    EXPECT_EQ(value_of(text, R"(resilience_health_status{service="checkout",status="degraded"})"), 1);
+}
+
+TEST(Exporter, says_ready_by_the_rules_it_is_given) {
+    ResilienceStats stats;
+    for (const char* name : {"a", "b", "c"}) stats.circuit_breakers[name].state = CircuitState::open;
+    EXPECT_EQ(value_of(export_metrics(stats), "resilience_ready"), 0);
+    EXPECT_EQ(value_of(export_metrics(stats), R"(resilience_health_status{status="failing"})"), 1);
+    EXPECT_EQ(value_of(export_metrics(stats, {.max_open_circuits = std::nullopt}), "resilience_ready"), 1);
+}
+
+TEST(Promtool, finds_nothing_in_a_normal_scrape) { EXPECT_TRUE(promtool_finds_nothing(export_metrics(one_of_each()))); }
+
+TEST(Promtool, finds_nothing_in_the_scrape_of_an_empty_manager) {
+    EXPECT_TRUE(promtool_finds_nothing(export_metrics(ResilienceStats{})));
+}
+
+TEST(Promtool, finds_nothing_in_a_scrape_of_hostile_names) {
+    ResilienceStats stats;
+    stats.service = "\"} 1\nforged_total 7";
+    for (const std::string name : {"quote\"", "back\\slash", "new\nline", "\"} 1\nforged_total{x=\"", "# HELP x y",
+                                   "{}", "tab\t", "\x01\x7f", "\xf0\x9f\x94\xa5", "ends with \\", " "}) {
+        stats.circuit_breakers[name];
+        stats.rate_limiters[name];
+        stats.bulkheads[name];
+        stats.retries[name];
+    }
+    const std::string text = export_metrics(stats);
+    EXPECT_TRUE(promtool_finds_nothing(text));
+    EXPECT_EQ(text.find("\nforged_total"), std::string::npos);
+    EXPECT_EQ(value_of(text, R"(resilience_circuit_breaker_state{service="new\nline"})"), 0);
+    EXPECT_EQ(value_of(text, R"(resilience_circuit_breaker_state{service="ends with \\"})"), 0);
+}
+
+TEST(Promtool, would_find_a_counter_called_failures_and_broken_text) {
+    EXPECT_EQ(detail::check_metrics("# HELP resilience_circuit_breaker_failures F.\n"
+                                    "# TYPE resilience_circuit_breaker_failures counter\n"
+                                    "resilience_circuit_breaker_failures 1\n")
+                  .exit_code,
+              3);
+    EXPECT_EQ(detail::check_metrics("resilience-ready 1\n").exit_code, 1);
+}
+
+}  // namespace
