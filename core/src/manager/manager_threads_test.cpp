@@ -34,34 +34,36 @@ class Together {
     std::atomic<std::size_t> arrived_{0};
 };
 
-TEST(ManagerThreads, sixty_four_threads_that_ask_for_one_name_get_one_object) {
+TEST(ManagerThreads, sixty_four_threads_that_ask_for_the_same_names_get_one_object_each) {
     constexpr std::size_t threads = 64;
+    constexpr std::size_t names = 30;
     ResilienceManager manager;
     Together together(threads);
-    std::vector<std::shared_ptr<CircuitBreaker>> breakers(threads);
-    std::vector<std::shared_ptr<RateLimiter>> limiters(threads);
-    std::atomic<int> refused{0};
+    std::vector<std::vector<std::shared_ptr<RateLimiter>>> limiters(threads);
+    std::vector<std::size_t> refused(threads);
     {
         std::vector<std::jthread> workers;
         for (std::size_t worker = 0; worker < threads; ++worker) {
             workers.emplace_back([&, worker] {
                 together.arrive_and_wait();
-                breakers[worker] = manager.register_circuit_breaker("shared");
-                limiters[worker] = manager.register_rate_limiter("shared", 10, 1);
-                try {
-                    manager.register_bulkhead("contested", worker % 2 == 0 ? 10 : 20);
-                } catch (const ConfigError&) {
-                    ++refused;
+                for (std::size_t name = 0; name < names; ++name) {
+                    limiters[worker].push_back(manager.register_rate_limiter("shared_" + std::to_string(name), 10, 1));
+                    try {
+                        manager.register_bulkhead("contested_" + std::to_string(name), worker % 2 == 0 ? 10 : 20);
+                    } catch (const ConfigError&) {
+                        ++refused[worker];
+                    }
                 }
             });
         }
     }
-    for (std::size_t worker = 0; worker < threads; ++worker) {
-        EXPECT_EQ(breakers[worker], breakers[0]);
-        EXPECT_EQ(limiters[worker], limiters[0]);
-    }
-    EXPECT_NE(breakers[0], nullptr);
-    EXPECT_EQ(refused, static_cast<int>(threads / 2)) << "whichever came first, the other half differs";
+    for (const auto& of_worker : limiters) EXPECT_EQ(of_worker, limiters[0]);
+    const std::set<std::shared_ptr<RateLimiter>> distinct(limiters[0].begin(), limiters[0].end());
+    EXPECT_EQ(distinct.size(), names);
+    EXPECT_FALSE(distinct.contains(nullptr));
+    std::size_t refusals = 0;
+    for (const std::size_t of_worker : refused) refusals += of_worker;
+    EXPECT_EQ(refusals, names * threads / 2) << "whichever half came first to a name, the other half differs";
 }
 
 TEST(ManagerThreads, registering_looking_up_and_reading_stats_go_together) {
