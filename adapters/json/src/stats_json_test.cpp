@@ -221,9 +221,7 @@ TEST(HealthJson, is_the_readiness_document) {
 }
 
 TEST(LibraryVersion, is_that_of_the_project) {
-    std::string root = __FILE__;
-    root.resize(root.rfind("adapters/"));
-    std::ifstream file(root + "CMakeLists.txt");
+    std::ifstream file(RESILIENCE_SOURCE_DIR "/CMakeLists.txt");
     const std::string project{std::istreambuf_iterator<char>(file), {}};
     EXPECT_NE(project.find("VERSION " + std::string(library_version) + " LANGUAGES"), std::string::npos)
         << "core/include/resilience/base/version.hpp and CMakeLists.txt differ";

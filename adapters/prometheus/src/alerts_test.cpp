@@ -13,11 +13,7 @@ namespace {
 
 using namespace resilience;
 
-std::string rules_folder() {
-    std::string root = __FILE__;
-    root.resize(root.rfind("adapters/"));
-    return root + "ops/prometheus/";
-}
+std::string rules_folder() { return RESILIENCE_SOURCE_DIR "/ops/prometheus/"; }
 
 std::string content_of(const std::string& path) {
     std::ifstream file(path);

@@ -49,26 +49,59 @@ std::optional<TimePoint> CircuitBreaker::next_deadline() const noexcept {
     return next == never ? std::nullopt : std::optional(next);
 }
 
-// Parts before the whole they are part of, settled before admitted: each read acquires what the one it follows was
-// counted after, so the identities hold although calls go on.
-void CircuitBreaker::count_calls(CircuitBreakerStats& stats) const noexcept {
-    stats.late = late_.load(std::memory_order_acquire);
-    stats.cancelled = counters_.read_acquire(cancelled);
-    stats.ignored = counters_.read_acquire(ignored);
-    stats.success = counters_.read_acquire(success_outside);
-    stats.failure = counters_.read_acquire(failure_outside);
+// Parts before the whole they are part of: each is counted after it.
+CircuitBreaker::Settled CircuitBreaker::read_settled() const noexcept {
+    Settled settled;
+    settled.late = late_.load(std::memory_order_acquire);
+    settled.cancelled = counters_.read_acquire(cancelled);
+    settled.ignored = counters_.read_acquire(ignored);
+    settled.success = counters_.read_acquire(success_outside);
+    settled.failure = counters_.read_acquire(failure_outside);
     for (const RollingWindow& window : windows_) {
         const WindowCounts totals = window.totals();
-        stats.success += totals.calls - totals.failures;
-        stats.failure += totals.failures;
-        stats.window_saturated += window.saturated();
+        settled.success += totals.calls - totals.failures;
+        settled.failure += totals.failures;
     }
-    stats.admitted = counters_.read(admitted);
-    stats.in_flight = stats.admitted - (stats.success + stats.failure + stats.ignored);
+    return settled;
+}
+
+// Settled before admitted: acquiring a result brings its admission along, so the identities hold although calls go on.
+// Calls that came and went between the two reads would show as in flight; where there were any, they are read again.
+void CircuitBreaker::count_calls(CircuitBreakerStats& stats) const noexcept {
+    constexpr int attempts = 32;
+    Settled settled = read_settled();
+    std::uint64_t admitted_calls = 0;
+    for (int attempt = 1;; ++attempt) {
+        admitted_calls = counters_.read_acquire(admitted);
+        const Settled again = read_settled();
+        if (again.sum() == settled.sum() || attempt == attempts) break;
+        settled = again;
+    }
+    stats.late = settled.late;
+    stats.cancelled = settled.cancelled;
+    stats.ignored = settled.ignored;
+    stats.success = settled.success;
+    stats.failure = settled.failure;
+    stats.admitted = admitted_calls;
+    stats.in_flight = admitted_calls - settled.sum();
     stats.rejected = {.circuit_open = counters_.read(rejected_circuit_open),
                       .half_open_full = counters_.read(rejected_half_open_full),
                       .forced_open = counters_.read(rejected_forced_open)};
     stats.requests = stats.admitted + stats.rejected.total();
+    for (const RollingWindow& window : windows_) stats.window_saturated += window.saturated();
+}
+
+// Closed: what counts now. Open or probing: the window as it stood when it opened, so that whoever asks why is told.
+void CircuitBreaker::describe_window_locked(CircuitBreakerStats& stats, const Position& position,
+                                            TimePoint now) const noexcept {
+    const CircuitWord word = state_.word();
+    const bool closed = position.state == CircuitState::closed && word.state() == CircuitState::closed;
+    const bool tripped = position.state == CircuitState::open || position.state == CircuitState::half_open;
+    if (!closed && !tripped) return;
+    const TimePoint as_of = closed || word.state() == CircuitState::closed ? now : not_closed_since_;
+    const WindowCounts counts = windows_[word.window()].counts(as_of);
+    stats.window.requests = counts.calls;
+    stats.window.failures = counts.failures;
 }
 
 void CircuitBreaker::describe_half_open_locked(CircuitBreakerStats& stats, const Position& position,
@@ -110,11 +143,7 @@ CircuitBreakerStats CircuitBreaker::stats(TimePoint at) const {
                        position.state == CircuitState::forced_closed;
         if (position.held) stats.lever_expires = time_between(now, position.until);
         stats.generation = word.generation();
-        if (position.state == CircuitState::closed && word.state() == CircuitState::closed) {
-            const WindowCounts counts = windows_[word.window()].counts(now);
-            stats.window.requests = counts.calls;
-            stats.window.failures = counts.failures;
-        }
+        describe_window_locked(stats, position, now);
         describe_half_open_locked(stats, position, now);
         stats.abandoned = abandoned_;
         stats.unpaired_results = unpaired_;

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <resilience/base/random.hpp>
@@ -101,6 +102,44 @@ TEST(CircuitBreakerThreads, pictures_reconcile_and_never_fall_while_states_come_
     EXPECT_EQ(last.in_flight, 0U) << "every permit was settled or dropped, every open allow() forgotten";
     EXPECT_GT(last.generation, 10U);
     EXPECT_GE(pictures, 1000);
+}
+
+TEST(CircuitBreakerThreads, no_picture_shows_more_settled_than_admitted) {
+    CircuitBreaker breaker{"threads_test"};
+    std::atomic<bool> stop{false};
+    std::jthread caller([&] {
+        while (!stop) {
+            auto permit = breaker.try_acquire(TimePoint{});
+            if (permit) permit->settle(Outcome::success, TimePoint{});
+        }
+    });
+    for (int picture = 0; picture < 5'000 || breaker.stats(TimePoint{}).admitted < 10'000; ++picture) {
+        const CircuitBreakerStats stats = breaker.stats(TimePoint{});
+        expect_reconciled(stats);
+        if (HasFatalFailure()) break;
+    }
+    stop = true;
+}
+
+TEST(CircuitBreakerThreads, no_more_is_in_flight_than_callers_have_out) {
+    CircuitBreaker breaker{"threads_test"};
+    std::atomic<bool> stop{false};
+    std::vector<std::jthread> callers;
+    for (int caller = 0; caller < 3; ++caller) {
+        callers.emplace_back([&] {
+            while (!stop) {
+                auto permit = breaker.try_acquire(TimePoint{});
+                std::this_thread::sleep_for(20us);  // a callee that answers at once would outrun the reader
+                if (permit) permit->settle(Outcome::success, TimePoint{});
+            }
+        });
+    }
+    std::uint64_t most = 0;
+    for (int picture = 0; picture < 2000; ++picture) most = std::max(most, breaker.stats(TimePoint{}).in_flight);
+    stop = true;
+    callers.clear();
+    EXPECT_LE(most, 3U);
+    EXPECT_EQ(breaker.stats(TimePoint{}).in_flight, 0U);
 }
 
 TEST(CircuitBreakerThreads, opens_exactly_once_however_many_threads_see_the_threshold_reached) {

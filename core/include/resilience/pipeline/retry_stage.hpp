@@ -39,10 +39,9 @@ class RetryStage {
         stop_waiting(driver, now);
         if (now >= state.context.deadline()) return give_up(driver, ended_at(state.last, now), RetryStop::deadline);
         ++state.attempt;
-        ++driver.call().tries;
-        state.context.set_attempt(state.attempt);
-        state.inner_pending =
-            false;  // until it says so: an unwind out of the attempt must not abandon what never waited
+        state.context.set_attempt(++driver.call().tries);  // of the call: nested retries count on, not anew
+        // Until it says so: an unwind out of the attempt must not abandon what never waited.
+        state.inner_pending = false;
         return next(driver, inner_.again(driver, state.context, now));
     }
     template <class Driver>
@@ -80,7 +79,7 @@ class RetryStage {
     // The first attempt did not succeed, or did not end: from here on the stage has state of its own.
     template <class Driver>
     RESILIENCE_COLD Step first(Driver& driver, CallContext& context, Step step) {
-        kept_.open(State{.context = context, .attempt = context.attempt()});
+        kept_.open(State{.context = context});
         return next(driver, step);
     }
 

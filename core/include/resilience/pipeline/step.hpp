@@ -77,8 +77,8 @@ class CallState {
         return refused(now);
     }
 
-    Duration retry_after{};        // valid with Step::pushed_back
-    Duration waited_in_backoff{};  // summed by retries
+    Duration retry_after{};           // valid with Step::pushed_back
+    Duration waited_in_backoff{};     // summed by retries
     std::uint32_t tries = 1;          // counted by retries, nested ones together
     std::uint32_t tries_refused = 0;  // of which: refused on the way in, so that no attempt began
     RetryStop retry_stopped = RetryStop::not_needed;

@@ -129,8 +129,7 @@ class VirtualFrameOf final
     void begin_call(const std::stop_token& stop) {
         started_ = !has_no_use(stop, context_.deadline(), time_.now());
         busy_ = true;
-        step_ = started_ ? machine_.start(*this, context_, time_.now())
-                         : refuse_at_once(call_, stop, time_.now());
+        step_ = started_ ? machine_.start(*this, context_, time_.now()) : refuse_at_once(call_, stop, time_.now());
         busy_ = false;
         settle();
     }

@@ -175,6 +175,12 @@ class CircuitBreaker {
         std::uint64_t failures = 0;
         std::uint64_t requests = 0;
     };
+    // How admitted calls have ended.
+    struct Settled {
+        std::uint64_t success = 0, failure = 0, ignored = 0;
+        std::uint64_t late = 0, cancelled = 0;  // of which
+        [[nodiscard]] std::uint64_t sum() const noexcept { return success + failure + ignored; }
+    };
     // The state as it is at some moment, seen without changing anything.
     struct Position {
         CircuitState state;
@@ -241,7 +247,9 @@ class CircuitBreaker {
 
     // ---- pictures (circuit_breaker_stats.cpp)
     [[nodiscard]] Position position_locked(TimePoint now) const noexcept;
+    void describe_window_locked(CircuitBreakerStats& stats, const Position& position, TimePoint now) const noexcept;
     void describe_half_open_locked(CircuitBreakerStats& stats, const Position& position, TimePoint now) const noexcept;
+    [[nodiscard]] Settled read_settled() const noexcept;
     void count_calls(CircuitBreakerStats& stats) const noexcept;
 
     [[nodiscard]] std::uint32_t probe_verdicts() const noexcept;  // n: how many a half-open period takes

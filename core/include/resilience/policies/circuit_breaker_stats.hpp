@@ -3,7 +3,9 @@
 // A picture of one circuit breaker at one moment.
 //
 // In every picture requests = admitted + rejected and admitted = success + failure + ignored + in_flight, also while
-// calls run on other threads, and no counter is below that of an earlier picture taken by the same thread.
+// calls run on other threads, and no counter is below that of an earlier picture taken by the same thread. `in_flight`
+// is what was out at one instant; only where results arrive faster than the picture can be read does it also show calls
+// that came and went meanwhile.
 
 #include <cstdint>
 #include <optional>
@@ -22,6 +24,7 @@ struct CircuitBreakerStats {
     std::optional<Duration> lever_expires{};  // until a lever with an end reverts by itself
     std::uint64_t generation = 0;             // rises with every change of state
 
+    // Closed: the rolling window now. Open and half-open: as it stood when the circuit opened. Else empty.
     struct Window {
         std::uint64_t requests = 0;
         std::uint64_t failures = 0;
@@ -57,7 +60,7 @@ struct CircuitBreakerStats {
     std::uint64_t cancelled = 0;          // of which ignored: dropped or cancelled by the caller
     std::uint64_t abandoned = 0;          // of which ignored: allow() without record_result, given up after a lease
     std::uint64_t leases_reclaimed = 0;   // probe slots taken back from probes that never reported
-    std::uint64_t unpaired_results = 0;   // record_result without allow()
+    std::uint64_t unpaired_results = 0;   // record_result without allow() while not closed
     std::uint64_t window_saturated = 0;   // successes not added to a window that holds 2^31 calls
     std::uint64_t classifier_errors = 0;  // classifiers that threw
     std::uint64_t listener_exceptions = 0;

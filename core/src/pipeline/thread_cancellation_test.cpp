@@ -1,0 +1,122 @@
+// What becomes of a call whose thread is cancelled: the process lives, and every permit returns.
+
+#include <gtest/gtest.h>
+
+#include <resilience/base/time.hpp>
+
+// Thread cancellation unwinds through frames by force. ThreadSanitizer loses its shadow stack there, so under it this
+// file is left out; the C++ runtime of other systems does not unwind at all.
+#if defined(__GLIBCXX__) && defined(__linux__) && !defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RESILIENCE_CANCELLATION_IS_OUT
+#endif
+#endif
+#ifndef RESILIENCE_CANCELLATION_IS_OUT
+
+#include <pthread.h>
+
+#include <expected>
+#include <functional>
+#include <resilience/pipeline/pipeline.hpp>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+namespace resilience::inline v1 {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A thread that can be cancelled, which std::thread does not offer.
+class CancellableThread {
+  public:
+    explicit CancellableThread(std::function<void()> body) : body_(std::move(body)) {
+        pthread_create(&thread_, nullptr, &CancellableThread::run, &body_);
+    }
+    void cancel() { pthread_cancel(thread_); }
+    // Waits for its end. True if it was cancelled.
+    [[nodiscard]] bool was_cancelled() {
+        void* result = nullptr;
+        pthread_join(thread_, &result);
+        return result == PTHREAD_CANCELED;
+    }
+
+  private:
+    static void* run(void* body) {
+        (*static_cast<std::function<void()>*>(body))();
+        return nullptr;
+    }
+    std::function<void()> body_;
+    pthread_t thread_{};
+};
+
+void cancel_this_thread() {
+    pthread_cancel(pthread_self());
+    pthread_testcancel();
+}
+
+class ThreadCancellation : public testing::Test {
+  public:
+    void expect_at_rest() {
+        EXPECT_EQ(outer.stats().in_use, 0U);
+        EXPECT_EQ(inner.stats().in_use, 0U);
+        EXPECT_EQ(breaker.stats().in_flight, 0U);
+        EXPECT_EQ(breaker.stats().failure, failures_before) << "a cancelled call is nobody's failure";
+        EXPECT_EQ(retry.stats().sleeping, 0U);
+        EXPECT_EQ(guarded.execute([] { return 200; }), 200) << "all of it serves the next caller";
+    }
+
+    Bulkhead outer{"cancelled_outer", 1};
+    Retry retry{"cancelled_retry", {.max_attempts = 2, .base_delay = 0s, .jitter = false}};
+    CircuitBreaker breaker{"cancelled_breaker"};
+    Bulkhead inner{"cancelled_inner", 1};
+    Pipeline<Bulkhead, Retry, CircuitBreaker, Bulkhead> guarded{outer, retry, breaker, inner};
+    std::uint64_t failures_before = 0;
+};
+
+TEST_F(ThreadCancellation, in_the_first_attempt_returns_every_permit) {
+    CancellableThread caller([&] { (void)guarded.execute([] { cancel_this_thread(); }); });
+    EXPECT_TRUE(caller.was_cancelled());
+    expect_at_rest();
+}
+
+TEST_F(ThreadCancellation, in_a_later_attempt_returns_every_permit) {
+    failures_before = 1;
+    CancellableThread caller([&] {
+        (void)guarded.execute([](CallContext& call) -> std::expected<int, std::string> {
+            if (call.attempt() == 2) cancel_this_thread();
+            return std::unexpected("down");
+        });
+    });
+    EXPECT_TRUE(caller.was_cancelled());
+    expect_at_rest();
+    EXPECT_EQ(retry.stats().gave_up, 1U);
+}
+
+// The back-off of an hour is left by the cancellation alone, with and without a stop token to listen to.
+TEST(ThreadCancellationInBackOff, ends_the_sleep_and_returns_every_permit) {
+    for (const bool with_stop_token : {false, true}) {
+        Bulkhead bulkhead("sleeping_bulkhead", 1);
+        Retry retry("sleeping_retry", {.base_delay = 1h, .max_delay = 1h, .jitter = false});
+        Pipeline guarded{bulkhead, retry};
+        const std::stop_source source;
+        CancellableThread caller([&] {
+            (void)guarded.execute(CallOptions{}, with_stop_token ? source.get_token() : std::stop_token{},
+                                  []() -> std::expected<int, std::string> { return std::unexpected("down"); });
+        });
+        while (retry.stats().sleeping == 0) std::this_thread::yield();
+        EXPECT_EQ(bulkhead.stats().in_use, 1U);
+        caller.cancel();
+        EXPECT_TRUE(caller.was_cancelled());
+        EXPECT_EQ(bulkhead.stats().in_use, 0U);
+        EXPECT_EQ(retry.stats().sleeping, 0U);
+        EXPECT_EQ(retry.stats().gave_up, 1U);
+    }
+}
+
+}  // namespace
+}  // namespace resilience::inline v1
+
+#endif
+#endif
