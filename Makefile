@@ -35,12 +35,12 @@ sanitize: ## Every test under AddressSanitizer + UndefinedBehaviorSanitizer, the
 
 instructions: ## Instructions and allocations of every hot path against their ceilings
 	@tools/install_packages.sh instructions
-	@tools/build.sh release
+	@tools/build.sh release benches
 	@python3 tools/instruction_gates.py
 
 bench: ## Tables beside the gates; results under build/bench/; fails when a gate is missed
 	@tools/install_packages.sh instructions
-	@tools/build.sh release
+	@tools/build.sh release benches
 	@python3 tools/run_benches.py
 
 install: ## Headers, libraries, CMake and pkg-config files and the program (PREFIX=/usr/local, DESTDIR)

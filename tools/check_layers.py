@@ -15,7 +15,7 @@ ADAPTERS = {
     "prometheus": {"libraries": {"prometheus"}, "adapters": set()},
     "http": {"libraries": {"boost"}, "adapters": {"json", "prometheus"}},
 }
-TEST_LIBRARIES = {"gtest", "gmock", "rapidcheck", "rapidcheck.h"}
+TEST_LIBRARIES = {"gtest", "gmock"}
 # Fork hooks and what a test of them needs; the compiler's own header, to let a forced unwinding pass.
 PLATFORM = {"pthread.h", "unistd.h", "sys/wait.h", "cxxabi.h"}
 
