@@ -14,8 +14,8 @@
 #include <memory>
 #include <new>
 #include <resilience/manager/manager.hpp>
-#include <resilience/pipeline/retry_executor.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "measured.hpp"

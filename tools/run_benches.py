@@ -84,7 +84,7 @@ def report_times(times: dict, found: list) -> None:
                                                       "instruction")))
     print(f"\n{'ns per operation':<36}{'measured':>10}{'gate':>10}{'clean':>7}")
     for name, measured, gate, clean in found:
-        verdict = "ok" if measured <= gate else "ABOVE"
+        verdict = "BUSY" if clean < ENOUGH_CLEAN else ("ok" if measured <= gate else "ABOVE")
         print(f"{name:<36}{measured:>10.1f}{gate:>10.1f}{clean:>7}  {verdict}")
 
 
@@ -117,9 +117,12 @@ def time_gates(programs: Path, folder: Path, ceilings: dict, instructions: dict)
         keep(folder, "operation_times", times)
         found = gates(ceilings, times, instructions)
         report_times(times, found)
-        above = {name: (f"{name}: {measured:.1f} ns, gate {gate:.1f} ns"
-                        + ("" if clean >= ENOUGH_CLEAN else "; the machine was too busy to measure it"))
-                 for name, measured, gate, clean in found if measured > gate}
+        above = {}
+        for name, measured, gate, clean in found:
+            if clean < ENOUGH_CLEAN:
+                above[name] = f"{name}: the machine was too busy to measure it ({clean} clean batches)"
+            elif measured > gate:
+                above[name] = f"{name}: {measured:.1f} ns, gate {gate:.1f} ns"
         missed = above if attempt == 0 else {name: above[name] for name in missed if name in above}
         if not missed:
             break

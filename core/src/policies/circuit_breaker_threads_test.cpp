@@ -90,7 +90,9 @@ TEST(CircuitBreakerThreads, pictures_reconcile_and_never_fall_while_states_come_
     });
     in_threads(3, [&](int thread) {
         Random random(static_cast<std::uint64_t>(thread) + 1);
-        for (int i = 0; i < 20'000 || pictures < 1000; ++i) one_call(breaker, random, time);
+        for (int i = 0; (i < 20'000 || pictures < 1000) && !testing::Test::HasFatalFailure(); ++i) {
+            one_call(breaker, random, time);
+        }
     });
     stop = true;
     reader.join();
@@ -129,7 +131,8 @@ TEST(CircuitBreakerThreads, no_more_is_in_flight_than_callers_have_out) {
         callers.emplace_back([&] {
             while (!stop) {
                 auto permit = breaker.try_acquire(TimePoint{});
-                std::this_thread::sleep_for(20us);  // a callee that answers at once would outrun the reader
+                // A callee that answers at once would outrun the reader.
+                for (const TimePoint until = Clock::now() + 20us; Clock::now() < until;) std::this_thread::yield();
                 if (permit) permit->settle(Outcome::success, TimePoint{});
             }
         });
