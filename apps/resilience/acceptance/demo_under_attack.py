@@ -48,7 +48,12 @@ class Admin:
 
     def ask(self, method, path):
         self.connection.request(method, path)
-        response = self.connection.getresponse()
+        try:
+            response = self.connection.getresponse()
+        except http.client.RemoteDisconnected:  # idle for longer than the server keeps a connection
+            self.connection.close()
+            self.connection.request(method, path)
+            response = self.connection.getresponse()
         body = response.read()
         if response.status != 200:
             raise RuntimeError(f"{method} {path}: {response.status} {body[:300]!r}")
