@@ -19,7 +19,7 @@ demo: ## A small shop under attack, live in your browser (DURATION=100s SCRIPT=f
 	@build/release/bin/resilience demo $(DEMO_FLAGS)
 
 test: ## Every test; ends with how many ran
-	@tools/install_packages.sh alerts
+	@tools/install_packages.sh test
 	@tools/build.sh dev
 	@ctest --preset dev --parallel $(JOBS)
 
@@ -30,7 +30,7 @@ check: ## Format, layers, house rules, documents, every public header alone, and
 	@python3 tools/checks_test.py
 
 sanitize: ## Every test under AddressSanitizer + UndefinedBehaviorSanitizer, then under ThreadSanitizer
-	@tools/install_packages.sh sanitize alerts
+	@tools/install_packages.sh sanitize test
 	@for preset in asan tsan; do tools/build.sh $$preset; ctest --preset $$preset --parallel $(JOBS); done
 
 instructions: ## Instructions and allocations of every hot path against their ceilings

@@ -9,7 +9,7 @@ declare -A packages=(
     [check]="clang-format-19"
     [sanitize]="clang-19 libclang-rt-19-dev"
     [instructions]="valgrind"
-    [alerts]="prometheus wrk"
+    [test]="prometheus wrk"
 )
 
 wanted=()
