@@ -164,11 +164,9 @@ TEST(Verdict, of_an_outcome_is_counted_as_that_outcome_and_may_be_retried) {
     }
 }
 
-TEST(CallOptions, is_an_aggregate_without_a_destructor) {
-    static_assert(std::is_aggregate_v<CallOptions> && std::is_trivially_destructible_v<CallOptions>);
-    static_assert(std::is_aggregate_v<CallReport> && std::is_trivially_destructible_v<CallReport>);
-    static_assert(std::is_aggregate_v<Verdict> && std::is_trivially_copyable_v<Verdict>);
-    SUCCEED();
-}
+// A closure beside them in an awaited expression is safe only while they have no destructor.
+static_assert(std::is_aggregate_v<CallOptions> && std::is_trivially_destructible_v<CallOptions>);
+static_assert(std::is_aggregate_v<CallReport> && std::is_trivially_destructible_v<CallReport>);
+static_assert(std::is_aggregate_v<Verdict> && std::is_trivially_copyable_v<Verdict>);
 
 }  // namespace
