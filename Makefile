@@ -11,7 +11,7 @@ DEMO_FLAGS = $(if $(DURATION),--duration $(DURATION)) $(if $(SCRIPT),--script $(
 .PHONY: help demo test check sanitize instructions bench install
 
 help: ## This list
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1@\2/p' Makefile | column -t -s @
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: ## A small shop under attack, live in your browser (DURATION=100s SCRIPT=file PORT=8080 ADMIN_PORT=9911 NO_LOAD=1)
 	@tools/install_packages.sh
@@ -19,14 +19,16 @@ demo: ## A small shop under attack, live in your browser (DURATION=100s SCRIPT=f
 	@build/release/bin/resilience demo $(DEMO_FLAGS)
 
 test: ## Every test; ends with how many ran
-	@tools/install_packages.sh test
+	@tools/install_packages.sh check test
 	@tools/build.sh dev
 	@ctest --preset dev --parallel $(JOBS)
 
-check: ## Format, layers, house rules, documents, every public header alone, and the tests of these checks
+check: ## Format, layers, house rules, lint, documents and their code, headers alone, and the tests of these checks
 	@tools/install_packages.sh check
 	@python3 tools/check.py
-	@tools/build.sh dev all_verify_interface_header_sets
+	@cmake --preset lint --log-level=WARNING >/dev/null && python3 tools/check_lint.py build/lint
+	@tools/build.sh dev all_verify_interface_header_sets documents
+	@ctest --preset dev --tests-regex '^Documents\.' --parallel $(JOBS)
 	@python3 tools/checks_test.py
 
 sanitize: ## Every test under AddressSanitizer + UndefinedBehaviorSanitizer, then under ThreadSanitizer
@@ -41,7 +43,7 @@ instructions: ## Instructions and allocations of every hot path against their ce
 bench: ## Tables beside the gates; results under build/bench/; fails when a gate is missed
 	@tools/install_packages.sh instructions
 	@tools/build.sh release benches
-	@python3 tools/run_benches.py
+	@mkdir -p build/bench && python3 -u tools/run_benches.py | tee build/bench/tables.txt
 
 install: ## Headers, libraries, CMake and pkg-config files and the program (PREFIX=/usr/local, DESTDIR)
 	@tools/install_packages.sh

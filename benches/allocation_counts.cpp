@@ -109,6 +109,12 @@ void count_answers() {
         return called == before + 3 && result.has_value() && !*result && result->error() == 7;
     });
     count_allocations("two_step", [] { return measured_two_step(1) == 1; });
+    count_allocations("answered_by_any_pipeline",
+                      [] { return bench::any_guarded.execute(bench::Callee{}).has_value(); });
+    const AnyPipeline through_opened{Pipeline{bench::opened, bench::call_limiter}};
+    count_allocations("answered_by_a_fallback", [&] {
+        return through_opened.execute_or(bench::Callee{}, [](const Rejection&) { return 7; }) == 7;
+    });
 }
 
 void count_refusals() {

@@ -103,6 +103,7 @@ int main() {
     print_row("rate_limiter", [] { return acquire(); }, clock_cost, right);
     print_row("bulkhead", [] { return hold(); }, clock_cost, right);
     print_row("combined", [] { return call(); }, clock_cost, right);
+    print_row("combined_by_hand", [] { return measured_by_hand(1) == 1; }, clock_cost, right);
     std::cout << "}\n";
     if (!right) std::cerr << "an operation was refused\n";
     return right ? 0 : 1;

@@ -10,7 +10,9 @@
 // lambdas in here: the counting tool knows these functions by their names, and a lambda's name begins with that of its
 // function.
 
+#include <chrono>
 #include <cstdint>
+#include <resilience/pipeline/any_pipeline.hpp>
 #include <resilience/pipeline/pipeline.hpp>
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
@@ -23,6 +25,7 @@ namespace bench {
 using namespace resilience;
 
 inline const TimePoint now = Clock::now();
+inline const TimePoint later = now + std::chrono::milliseconds(3);
 
 // Never refuse within a run, so that a row measures one path only.
 inline constexpr RateLimiterConfig plenty{.capacity = 4'000'000'000, .refill_rate = 1e9};
@@ -31,6 +34,7 @@ inline constexpr std::uint32_t places = 64;
 inline CircuitBreaker healthy{"healthy"};
 inline CircuitBreaker failing{"failing"};
 inline CircuitBreaker opened{"opened"};
+inline CircuitBreaker timed{"timed", {.record_latency = true}};
 inline CircuitBreaker two_step{"two_step"};
 inline RateLimiter limiter{"limiter", plenty};
 inline RateLimiter drained{"drained", {.capacity = 1, .refill_rate = 1e-8}};
@@ -45,6 +49,7 @@ inline RateLimiter call_limiter{"call", plenty};
 inline Bulkhead call_bulkhead{"call", places};
 inline const Pipeline guarded{call_breaker, call_limiter, call_bulkhead};
 inline const Pipeline retried{retry, call_breaker, call_limiter, call_bulkhead};
+inline const AnyPipeline any_guarded{guarded};
 
 // Brings the refusing policies into the state that their rows measure. The permit that fills `full` lives until the
 // program ends.
@@ -96,11 +101,27 @@ struct Callee {
     return done;
 }
 
+// Healthy, and keeping how long calls take.
+[[gnu::noinline]] inline long measured_breaker_latency(long n) {
+    long done = 0;
+    for (long i = 0; i < n; ++i) {
+        auto permit = bench::timed.try_acquire(bench::now);
+        if (!permit) continue;
+        permit->settle(bench::Outcome::success, bench::later);
+        ++done;
+    }
+    return done;
+}
+
 [[gnu::noinline]] inline long measured_breaker_rejected(long n) {
     long done = 0;
     for (long i = 0; i < n; ++i) {
         const auto permit = bench::opened.try_acquire(bench::now);
-        done += !permit && permit.error().reason == bench::RejectionReason::circuit_open ? 1 : 0;
+        if (permit) continue;
+        // All of it is asked for, or the compiler would leave out what is not.
+        const bench::Rejection& why = permit.error();
+        const bool complete = why.kind == bench::PolicyKind::circuit_breaker && !why.policy.empty() && why.retry_after;
+        done += why.reason == bench::RejectionReason::circuit_open && complete ? 1 : 0;
     }
     return done;
 }
@@ -209,6 +230,16 @@ struct Callee {
     return done;
 }
 
+// The policies of measured_pipeline behind a type that does not name them.
+[[gnu::noinline]] inline long measured_any_pipeline(long n) {
+    long done = 0;
+    for (long i = 0; i < n; ++i) {
+        const auto result = bench::any_guarded.execute(bench::Callee{});
+        done += result ? *result : 0;
+    }
+    return done;
+}
+
 namespace bench {
 
 struct Row {
@@ -219,6 +250,7 @@ struct Row {
 inline constexpr Row rows[] = {
     {"breaker_healthy", measured_breaker_healthy},
     {"breaker_failing", measured_breaker_failing},
+    {"breaker_latency", measured_breaker_latency},
     {"breaker_rejected", measured_breaker_rejected},
     {"two_step", measured_two_step},
     {"two_step_rejected", measured_two_step_rejected},
@@ -231,6 +263,7 @@ inline constexpr Row rows[] = {
     {"pipeline_with_retry", measured_pipeline_with_retry},
     {"by_hand", measured_by_hand},
     {"clock", measured_clock},
+    {"any_pipeline", measured_any_pipeline},
 };
 
 }  // namespace bench

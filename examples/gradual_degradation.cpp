@@ -14,31 +14,46 @@ int main() {
     Pipeline primary{primary_breaker}, secondary{secondary_breaker};
 
     const std::string cached = "cached answer";
-    bool secondary_works = true;
-    auto call_primary = []() -> std::string { throw std::runtime_error("primary is down"); };
+    bool primary_works = true, secondary_works = true;
+    auto call_primary = [&]() -> std::string {
+        if (!primary_works) throw std::runtime_error("primary is down");
+        return "primary answer";
+    };
     auto call_secondary = [&]() -> std::string {
         if (!secondary_works) throw std::runtime_error("secondary is down");
         return "secondary answer";
     };
 
-    // An open breaker is a value, so falling back costs no exception; a failing call still throws its own.
-    auto adaptive_call = [&]() -> std::string {
-        try {
-            if (auto answer = primary.execute(call_primary)) return *answer;
-            if (auto answer = secondary.execute(call_secondary)) return *answer;
-        } catch (const std::runtime_error&) {
-            return cached;  // until the breaker has seen enough
-        }
-        return cached;
+    // Without degrade_on_failure only a refusal leads on: until its breaker has opened, a callee's exception is thrown.
+    auto adaptive_call = [&] {
+        return first_of(
+            degrade_on_failure, [&] { return primary.execute(call_primary); },
+            [&] { return secondary.execute(call_secondary); }, cached);
+    };
+    auto print = [&](const Served<std::string>& served) {
+        std::cout << "level " << served.level << ": " << served.value;
+        if (served.refused) std::cout << " (" << *served.refused << ')';
+        std::cout << '\n';
     };
 
-    std::string served;
-    for (int call = 0; call < 3; ++call) served = adaptive_call();
-    std::cout << "primary " << primary_breaker.state() << ": " << served << '\n';
-    if (served != "secondary answer") return 1;
+    const Served<std::string> healthy = adaptive_call();
+    print(healthy);
+
+    primary_works = false;
+    Served<std::string> degraded = adaptive_call();
+    for (int call = 0; call < 3; ++call) degraded = adaptive_call();
+    print(degraded);
+    if (degraded.level != 1 || primary_breaker.state() != CircuitState::open) return 1;
 
     secondary_works = false;
-    for (int call = 0; call < 5; ++call) served = adaptive_call();
-    std::cout << "secondary " << secondary_breaker.state() << ": " << served << '\n';
-    return served == cached && secondary_breaker.state() == CircuitState::open ? 0 : 1;
+    Served<std::string> last = adaptive_call();
+    for (int call = 0; call < 5; ++call) last = adaptive_call();
+    print(last);
+
+    // One pipeline and its fallback: the same for two levels.
+    CallReport report;
+    const std::string page =
+        primary.execute_or(CallOptions{.report = &report}, call_primary, [&](const Rejection&) { return cached; });
+    std::cout << page << ", served by the " << report.served_by << '\n';
+    return healthy.level == 0 && last.value == cached && last.level == 2 && page == cached ? 0 : 1;
 }

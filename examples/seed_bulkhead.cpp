@@ -9,7 +9,7 @@ using namespace resilience;
 int main() {
     Bulkhead bulkhead{"worker_pool",
                       20,  // at most 20 concurrent operations
-                      5};  // places for callers that wait: shown in stats, try_acquire never waits
+                      5};  // places for callers that wait: try_acquire never does, acquire_for and pipelines may
 
     std::vector<Bulkhead::Permit> working;
     for (int operation = 0; operation < 20; ++operation) {

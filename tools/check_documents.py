@@ -1,4 +1,7 @@
-"""What documents point at exists: relative links and their anchors, make targets, presets, paths."""
+"""What documents point at exists: links and their anchors, make targets and variables, presets, paths, programs' flags.
+
+The C++ in documents is compiled and run by tools/document_code.py.
+"""
 
 import json
 import re
@@ -13,13 +16,15 @@ _INDENTED = re.compile(r"(?:^|(?<=\n))(?: {4}|\t)[^\n]*")
 _SPAN = re.compile(r"`([^`\n]+)`")
 _MAKE = re.compile(r"(?<![\w-])make ((?:[A-Z_]+=\S+ )*)([a-z][a-z-]*)")
 _PRESET = re.compile(r"--preset[ =]([\w-]+)")
+_VARIABLE = re.compile(r"(?<![\w-])make [a-z-]+((?: [A-Z_]+=\S*)+)|(?<![\w-])make ((?:[A-Z_]+=\S+ )+)[a-z]")
+_PROGRAM = re.compile(r"(?<![\w./-])(?:build/release/bin/)?resilience ([a-z]+)((?: +[^\s#|>;&]+)*)")
+_SCRIPT = re.compile(r"(?:^|\s)(?:python3|bash) ([\w./-]+)")
 _PATH = re.compile(r"[\w.+-]+(?:/[\w.+-]+)+/?")
 
 
 def problems(root: Path) -> list[str]:
     found = []
-    targets = _make_targets(root)
-    presets = _presets(root)
+    names = Names(root)
     for path in project_files(root):
         if path.suffix != ".md":
             continue
@@ -30,7 +35,7 @@ def problems(root: Path) -> list[str]:
             if reason:
                 found.append(f"{name}:{line_of(prose, match.start())}: {reason}")
         for line, code in _code_in(text):
-            found += [f"{name}:{line}: {reason}" for reason in _bad_names(root, code, targets, presets)]
+            found += [f"{name}:{line}: {reason}" for reason in names.unknown_in(code)]
     return found
 
 
@@ -75,30 +80,38 @@ def _code_in(text: str) -> list[tuple[int, str]]:
     return found
 
 
-def _bad_names(root: Path, code: str, targets: set[str], presets: set[str]) -> list[str]:
-    found = []
-    for match in _MAKE.finditer(code.split("#", 1)[0]):
-        if match.group(2) not in targets:
-            found.append(f"there is no 'make {match.group(2)}'")
-    found += [f"there is no preset '{match.group(1)}'"
-              for match in _PRESET.finditer(code) if match.group(1) not in presets]
-    # A path is ours when it starts with one of our folders; what a build makes is not looked for.
-    if _PATH.fullmatch(code.strip()):
-        first = code.strip().split("/")[0]
-        if first != "build" and (root / first).is_dir() and not (root / code.strip()).exists():
-            found.append(f"'{code.strip()}' does not exist")
-    return found
+class Names:
+    """What the commands in documents may name."""
 
+    def __init__(self, root: Path):
+        self._root = root
+        makefile = self._text("Makefile")
+        self._targets = set(re.findall(r"^([a-z][\w-]*):", makefile, re.MULTILINE))
+        self._variables = set(re.findall(r"\b([A-Z_]+)\b", makefile))
+        presets = json.loads(self._text("CMakePresets.json") or "{}")
+        self._presets = {preset["name"] for preset in presets.get("configurePresets", [])}
+        self._program = self._text("apps/resilience/command_line.cpp")
 
-def _make_targets(root: Path) -> set[str]:
-    makefile = root / "Makefile"
-    if not makefile.exists():
-        return set()
-    return set(re.findall(r"^([a-z][\w-]*):", makefile.read_text(encoding="utf-8"), re.MULTILINE))
+    def _text(self, name: str) -> str:
+        return (self._root / name).read_text(encoding="utf-8") if (self._root / name).exists() else ""
 
+    def unknown_in(self, code: str) -> list[str]:
+        command = code.split("#", 1)[0]
+        found = [f"there is no 'make {name}'" for _, name in _MAKE.findall(command) if name not in self._targets]
+        for match in _VARIABLE.finditer(command):
+            given = re.findall(r"([A-Z_]+)=", match.group(1) or match.group(2))
+            found += [f"make knows no {name}=" for name in given if name not in self._variables]
+        found += [f"there is no preset '{name}'" for name in _PRESET.findall(code) if name not in self._presets]
+        for name, rest in _PROGRAM.findall(command):
+            flags = [flag for flag in re.findall(r"(?<=\s)--([a-z-]+)", rest) if f"--{flag}" not in self._program]
+            found += [f"the program knows no --{flag}" for flag in flags]
+            if f'"{name}"' not in self._program:
+                found.append(f"the program has no command '{name}'")
+        found += [f"'{name}' does not exist" for name in _SCRIPT.findall(command) if self._is_missing(name)]
+        path = code.strip()
+        return found + ([f"'{path}' does not exist"] if _PATH.fullmatch(path) and self._is_missing(path) else [])
 
-def _presets(root: Path) -> set[str]:
-    file = root / "CMakePresets.json"
-    if not file.exists():
-        return set()
-    return {preset["name"] for preset in json.loads(file.read_text(encoding="utf-8")).get("configurePresets", [])}
+    def _is_missing(self, path: str) -> bool:
+        """A path is ours when it starts with one of our folders; what a build makes is not looked for."""
+        first = path.split("/")[0]
+        return first != "build" and (self._root / first).is_dir() and not (self._root / path).exists()

@@ -16,6 +16,7 @@ ADAPTERS = {
     "http": {"libraries": {"boost"}, "adapters": {"json", "prometheus"}},
 }
 TEST_LIBRARIES = {"gtest", "gmock"}
+FOR_TESTS = "for_tests"  # the folder core/src/for_tests: what tests of several layers share
 # Fork hooks and what a test of them needs; the compiler's own header, to let a forced unwinding pass.
 PLATFORM = {"pthread.h", "unistd.h", "sys/wait.h", "cxxabi.h"}
 
@@ -61,7 +62,7 @@ def _objection(file: PurePosixPath, bracket: str, include: str, fixtures: set[Pu
     if include.startswith("resilience/"):
         return _objection_to_own(file, include)
     for_tests = file.stem.endswith("_test") or file in fixtures
-    if for_tests and include.split("/")[0] in TEST_LIBRARIES:
+    if include.split("/")[0] in TEST_LIBRARIES | {FOR_TESTS} and for_tests:
         return None
     return _objection_to_outside(file, include)
 

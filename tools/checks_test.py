@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The test of the checks: a clean tree passes, and one planted violation of each rule is caught where it stands."""
 
+import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -11,7 +13,9 @@ import check_documents
 import check_format
 import check_house
 import check_layers
+import check_lint
 import check_words
+import document_code
 
 PROJECT = Path(__file__).resolve().parent.parent
 CHECKS = [check_format, check_layers, check_house, check_words, check_documents]
@@ -19,20 +23,24 @@ CHECKS = [check_format, check_layers, check_house, check_words, check_documents]
 HEADER = "core/include/resilience/policies/gate.hpp"
 CLEAN = {
     ".clang-format": (PROJECT / ".clang-format").read_text(encoding="utf-8"),
-    "Makefile": "test: ## Every test\n\t@true\n",
+    "Makefile": "export JOBS ?= 1\ntest: ## Every test\n\t@true\n",
     "CMakePresets.json": '{"configurePresets": [{"name": "dev"}]}',
-    "README.md": "# Gates\n\nRun `make test` or `cmake --preset dev`; see [the page](docs/gate.md#what-it-is), "
+    "README.md": "# Gates\n\nRun `make test JOBS=2`, `resilience demo --script -` or `cmake --preset dev`; "
+                 "see [the page](docs/gate.md#what-it-is), "
                  "`docs/gate.md`.\n",
     "docs/gate.md": "# Gate\n\n## What it is\n\nA common thing.\n",
     HEADER: "#pragma once\n\n// A gate lets calls through. It is free.\n\n#include <resilience/base/time.hpp>\n"
             "#include <type_traits>\n\nusing Both = std::common_type_t<int, long>;  // the common type\n",
     "core/include/resilience/base/time.hpp": "#pragma once\n\n// Time is an argument.\n",
-    "core/src/policies/gate_test.cpp": "#include <gtest/gtest.h>\n\n#include <resilience/policies/gate.hpp>\n\n"
+    "core/src/policies/gate_test.cpp": "#include <gtest/gtest.h>\n\n#include <for_tests/counted.hpp>\n"
+                                       "#include <resilience/policies/gate.hpp>\n\n"
                                        '#include "gate_fixture.hpp"\n',
+    "core/src/for_tests/counted.hpp": "#pragma once\n\n// A counter for tests. It counts.\n",
     "core/src/policies/gate_fixture.hpp": "#pragma once\n\n// A gate for tests. It is open.\n\n"
                                           "#include <gtest/gtest.h>\n",
     "adapters/http/src/server.cpp": "#include <sys/socket.h>\n\n#include <boost/asio.hpp>\n"
                                     "#include <resilience/policies/gate.hpp>\n",
+    "apps/resilience/command_line.cpp": 'const char* names[] = {"demo", "--script"};\n',
     "tools/run.sh": "#!/bin/bash\nset -e\n",
 }
 
@@ -63,6 +71,7 @@ VIOLATIONS = [
     (check_layers, "core/src/base/a.cpp", including("<boost/asio.hpp>"), "standard library only"),
     (check_layers, "core/src/base/a.cpp", including("<gtest/gtest.h>"), "standard library only"),
     (check_layers, "core/src/policies/a.cpp", including('"gate_fixture.hpp"'), "is for tests"),
+    (check_layers, "core/src/policies/a.cpp", including("<for_tests/counted.hpp>"), "standard library only"),
     (check_layers, "core/src/base/a.cpp", including('"../policies/gate.hpp"'), "climbs"),
     (check_layers, "core/src/base/a.cpp", including('"policies/gate.hpp"'), "beside this one"),
     (check_layers, "adapters/json/src/a.cpp", including("<resilience/http/server.hpp>"), "includes adapter http"),
@@ -109,9 +118,14 @@ VIOLATIONS = [
     (check_documents, "docs/a.md", "[gate](gate.md#what-it-was)\n", "no such heading"),
     (check_documents, "docs/a.md", "[away](../../)\n", "leaves the project"),
     (check_documents, "docs/a.md", "Run `make tests`.\n", "no 'make tests'"),
-    (check_documents, "docs/a.md", "Run\n\n    make demo DURATION=1s\n", "no 'make demo'"),
+    (check_documents, "docs/a.md", "Run\n\n    make demo\n", "no 'make demo'"),
     (check_documents, "docs/a.md", "```\ncmake --preset debug\n```\n", "no preset 'debug'"),
+    (check_documents, "docs/a.md", "Run `make test SECONDS=5`.\n", "make knows no SECONDS="),
+    (check_documents, "docs/a.md", "Run `SECONDS=5 make test` or `make SECONDS=5 test`.\n", "make knows no SECONDS="),
     (check_documents, "docs/a.md", "See `core/src/base/none.cpp`.\n", "does not exist"),
+    (check_documents, "docs/a.md", "```sh\npython3 tools/none.py --fast\n```\n", "'tools/none.py' does not exist"),
+    (check_documents, "docs/a.md", "Run `resilience demo --fast`.\n", "knows no --fast"),
+    (check_documents, "docs/a.md", "Run `build/release/bin/resilience dome`.\n", "no command 'dome'"),
 ]
 
 
@@ -177,6 +191,103 @@ class HeadersAlone(unittest.TestCase):
             self.assertIn("gate.hpp", run.stdout)
             plant(root, {HEADER: header("// A gate lets calls through.\n\n#include <string>\nstd::string name();\n")})
             self.assertEqual(subprocess.run(build, capture_output=True, check=False).returncode, 0)
+
+
+class Lint(unittest.TestCase):
+    """clang-tidy says what .clang-tidy asks for, in sources and in headers, and looks again when one has changed."""
+
+    SOURCE = "#include <resilience/base/name.hpp>\n\nint length() { return 0; }\n"
+    SOUND = "#pragma once\n\n// A name. It is moved once.\n\n#include <string>\n#include <utility>\n\n" \
+            "inline std::string twice(std::string name) {\n    std::string kept = std::move(name);\n" \
+            "    return kept + {};\n}\n"
+    NAME, FILE = "core/include/resilience/base/name.hpp", "core/src/base/a.cpp"
+
+    def test_a_planted_fault_is_found_and_a_mended_one_forgotten(self):
+        with tempfile.TemporaryDirectory(prefix="checks_test_") as folder:
+            root = Path(folder)
+            command = {"directory": folder, "file": f"{folder}/{self.FILE}",
+                       "command": f"c++ -std=c++23 -I{folder}/core/include -c {folder}/{self.FILE}"}
+            plant(root, {".clang-tidy": (PROJECT / ".clang-tidy").read_text(encoding="utf-8"),
+                         "build/compile_commands.json": json.dumps([command]), self.FILE: self.SOURCE})
+            plant(root, {self.NAME: self.SOUND.replace("{}", "std::string()")})
+            self.assertEqual(check_lint.problems(root, root / "build"), [])
+            plant(root, {self.NAME: self.SOUND.replace("{}", "name")})
+            (found,) = check_lint.problems(root, root / "build")
+            self.assertTrue(found.startswith(f"{self.NAME}:10: 'name' used after it was moved"), found)
+            self.assertEqual(len(check_lint.problems(root, root / "build")), 1, "a fault is not forgotten")
+            plant(root, {self.FILE: '#include <cstring>\n\nconst char* why() { return std::strerror(1); }\n'})
+            (found,) = check_lint.problems(root, root / "build")
+            self.assertTrue(found.startswith(f"{self.FILE}:3: function is not thread safe"), found)
+            plant(root, {self.FILE: "int number();\n"})
+            self.assertEqual(check_lint.problems(root, root / "build"), [])
+
+    def test_what_was_sound_is_not_looked_at_again(self):
+        with tempfile.TemporaryDirectory(prefix="checks_test_") as folder:
+            root = Path(folder)
+            plant(root, {".clang-tidy": (PROJECT / ".clang-tidy").read_text(encoding="utf-8"), self.FILE: "int n;\n"})
+            command = {"directory": folder, "file": f"{folder}/{self.FILE}", "command": f"c++ -c {folder}/{self.FILE}"}
+            plant(root, {"build/compile_commands.json": json.dumps([command])})
+            self.assertEqual(check_lint.problems(root, root / "build"), [])
+            path = os.environ["PATH"]
+            os.environ["PATH"] = folder  # no clang-tidy here
+            self.addCleanup(os.environ.update, {"PATH": path})
+            self.assertEqual(check_lint.problems(root, root / "build"), [])
+
+
+class DocumentCode(unittest.TestCase):
+    """A document's code is compiled where it stands and prints what the document says."""
+
+    PROGRAM = "# Gates\n\n```cpp\n#include <string>\nstd::string pay() { return \"paid\"; }\n" \
+              "int main() {\n    std::cout << pay();\n}\n```\n\nIt prints `paid`: at once.\n"
+    PART = "\n<!-- given\nint gates = 4;\n-->\n\n```cpp\nif (gates > 3) std::cout << gates + 1;  // prints: 5\n```\n"
+    FENCED = "\n```cpp\nstd::cout << 1 << '\\n' << 2 << '\\n';\n```\n\nIt prints:\n\n```text\n1\n2\n```\n"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="checks_test_")
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        # The real headers take seconds to compile, and these blocks need none of them.
+        plant(self.root, {"include/resilience/resilience.hpp": "#pragma once\n#include <chrono>\n",
+                          "include/resilience/testing.hpp": "namespace resilience {}\n",
+                          "include/example_world.hpp": "namespace example_world {\nstruct Anything {};\n}\n"})
+
+    def outcome(self, name: str, text: str) -> tuple[str, list[str]]:
+        """What the compiler says and, when that is nothing, what running it says."""
+        plant(self.root, {name: text})
+        blocks = document_code.blocks_of(self.root / name)
+        self.assertTrue(blocks)
+        plant(self.root, {"program.cpp": document_code.translation_unit(blocks)})
+        done = subprocess.run(["c++", "-std=c++23", "-Wall", "-Werror", f"-I{self.root / 'include'}", "-o",
+                               self.root / "program", self.root / "program.cpp"],
+                              capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"})
+        return done.stderr, [] if done.stderr else document_code.differences(self.root / "program", blocks)
+
+    def test_a_document_that_is_right_passes(self):
+        self.assertEqual(self.outcome("README.md", self.PROGRAM + self.PART + self.FENCED), ("", []))
+
+    def test_a_wrong_output_is_caught(self):
+        wrong = (self.PROGRAM + self.PART + self.FENCED).replace("`paid`", "`sold`").replace("prints: 5", "prints: 4")
+        errors, found = self.outcome("README.md", wrong.replace("1\n2\n```", "1\n3\n```"))
+        self.assertEqual(errors, "")
+        self.assertEqual([problem.partition("README.md:")[2] for problem in found],
+                         ["4: prints 'paid', the document says 'sold'", "18: prints '5', the document says '4'",
+                          "22: prints '1\n2', the document says '1\n3'"])
+
+    def test_a_block_that_does_not_compile_is_caught_where_it_stands(self):
+        errors, _ = self.outcome("README.md", self.PROGRAM + self.PART.replace("gates > 3", "gate > 3"))
+        self.assertRegex(errors, r"README\.md:18:\d+: error: 'gate' was not declared")
+
+    def test_a_failing_program_is_caught(self):
+        errors, found = self.outcome("README.md", self.PROGRAM.replace("std::cout << pay();", "std::abort();"))
+        self.assertEqual((errors, len(found)), ("", 1))
+        self.assertIn("README.md:4: ended with -", found[0])
+
+    def test_an_example_in_a_header_that_does_not_compile_is_caught(self):
+        text = header("// A gate opens. It closes too.\n//\n//     auto gate = open();\n//     return gate.close();\n"
+                      "//\n// states: one; two;\n\nnamespace resilience {\nstruct Gate {\n    int close();\n};\n"
+                      "Gate open();\n}\n")
+        errors, _ = self.outcome("include/resilience/gate.hpp", text.replace("gate.close", "gate.shut"))
+        self.assertRegex(errors, r"gate\.hpp:6:\d+: error: .*has no member named 'shut'")
 
 
 if __name__ == "__main__":

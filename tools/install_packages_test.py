@@ -39,7 +39,7 @@ class PackageInstaller(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("apt-get update", done.stdout)
         self.assertIn(f"{INSTALL} g++ ", done.stdout)
-        self.assertIn(" clang-format-19\n", done.stdout)
+        self.assertIn(" clang-tidy-19\n", done.stdout)
         self.assertNotIn(" make ", done.stdout)
         self.assertNotIn("valgrind", done.stdout)
 

@@ -45,6 +45,24 @@ TEST(ManagerJson, reconciles_and_tells_why_in_words) {
     EXPECT_TRUE(document["retries"].contains("reads"));
 }
 
+TEST(ManagerJson, has_quantiles_of_breakers_that_keep_latencies) {
+    ResilienceManager manager;
+    const auto plain = manager.register_circuit_breaker("plain");
+    const auto fresh = manager.register_circuit_breaker("fresh", {.record_latency = true});
+    const auto used = manager.register_circuit_breaker("used", {.record_latency = true});
+    const TimePoint start = Clock::now();
+    for (int call = 1; call <= 100; ++call) {
+        auto permit = used->try_acquire(start);
+        ASSERT_TRUE(permit);
+        permit->settle(Outcome::success, start + std::chrono::milliseconds(10 * call));
+    }
+    const auto breakers = Parsed::parse(to_json_text(manager.stats()))["circuit_breakers"];
+    EXPECT_EQ(breakers["plain"]["latency_seconds"], nullptr);
+    EXPECT_EQ(breakers["fresh"]["latency_seconds"],
+              (Parsed{{"p50", nullptr}, {"p90", nullptr}, {"p99", nullptr}, {"max", nullptr}}));
+    EXPECT_EQ(breakers["used"]["latency_seconds"], (Parsed{{"p50", 0.5}, {"p90", 1.0}, {"p99", 1.0}, {"max", 1.0}}));
+}
+
 TEST(ManagerJson, writes_the_events_a_listener_gets) {
     ResilienceManager manager;
     std::vector<std::string> lines;

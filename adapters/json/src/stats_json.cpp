@@ -1,3 +1,5 @@
+#include <array>
+#include <cstddef>
 #include <resilience/base/version.hpp>
 #include <resilience/json/json.hpp>
 #include <string>
@@ -42,6 +44,15 @@ Json transitions_json(const std::vector<CircuitBreakerStats::Transition>& transi
     return counts;
 }
 
+// Of no call there is no quantile; a breaker that keeps no latencies has none of this.
+Json latency_json(const std::optional<LatencyPicture>& latency) {
+    if (!latency) return nullptr;
+    const auto quantile = [&](double share) {
+        return latency->count > 0 ? Json(seconds(latency->quantile(share))) : Json(nullptr);
+    };
+    return {{"p50", quantile(0.5)}, {"p90", quantile(0.9)}, {"p99", quantile(0.99)}, {"max", quantile(1)}};
+}
+
 Json json_of(const CircuitBreakerStats& stats) {
     return {{"state", to_string(stats.state)},
             {"state_seconds", seconds(stats.in_state)},
@@ -70,19 +81,28 @@ Json json_of(const CircuitBreakerStats& stats) {
             {"window_saturated_total", stats.window_saturated},
             {"classifier_errors_total", stats.classifier_errors},
             {"transitions_total", transitions_json(stats.transitions)},
+            {"latency_seconds", latency_json(stats.latency)},
             {"listener_exceptions_total", stats.listener_exceptions},
             {"events_dropped_total", stats.events_dropped}};
+}
+
+template <std::size_t Reasons>
+Json counts_json(const std::array<RejectionCount, Reasons>& counts) {
+    Json by_reason = Json::object();
+    for (const RejectionCount& each : counts) by_reason[std::string(to_string(each.reason))] = each.count;
+    return by_reason;
 }
 
 Json json_of(const RateLimiterStats& stats) {
     return {{"capacity", stats.capacity},
             {"available_tokens", stats.available_tokens},
             {"refill_rate_per_second", stats.refill_rate},
+            {"waiting", stats.waiting},
+            {"closed", stats.closed},
             {"requests_total", stats.requests},
             {"admitted_total", stats.admitted},
-            {"rejected_total",
-             {{"rate_limited", stats.rejected.rate_limited}, {"exceeds_capacity", stats.rejected.exceeds_capacity}}},
-            // Until a token can be taken: when one is there, that is now.
+            {"rejected_total", counts_json(stats.rejected.by_reason())},
+            // Until somebody new can take a token: when one is there, that is now.
             {"retry_after_seconds", seconds(stats.retry_after.value_or(Duration::zero()))},
             {"listener_exceptions_total", stats.listener_exceptions},
             {"events_dropped_total", stats.events_dropped}};
@@ -91,12 +111,14 @@ Json json_of(const RateLimiterStats& stats) {
 Json json_of(const BulkheadStats& stats) {
     return {{"in_use", stats.in_use},
             {"max_concurrent", stats.max_concurrent},
+            {"queue_depth", stats.queue_depth},
             {"queue_size", stats.queue_size},
+            {"oldest_waiter_seconds", seconds_or_null(stats.oldest_waiter)},
+            {"closed", stats.closed},
             {"requests_total", stats.requests},
             {"admitted_total", stats.admitted},
             {"settled_total", stats.settled},
-            {"rejected_total",
-             {{"bulkhead_full", stats.rejected.bulkhead_full}, {"shutting_down", stats.rejected.shutting_down}}},
+            {"rejected_total", counts_json(stats.rejected.by_reason())},
             {"listener_exceptions_total", stats.listener_exceptions},
             {"events_dropped_total", stats.events_dropped}};
 }

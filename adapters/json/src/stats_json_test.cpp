@@ -46,11 +46,14 @@ ResilienceStats one_of_each() {
     limiter.available_tokens = 412;
     limiter.requests = 9000;
     limiter.admitted = 8950;
+    limiter.waiting = 2;
     limiter.rejected.rate_limited = 50;
     auto& bulkhead = stats.bulkheads["payment_api"];
     bulkhead.in_use = 12;
     bulkhead.max_concurrent = 50;
     bulkhead.queue_size = 10;
+    bulkhead.queue_depth = 3;
+    bulkhead.oldest_waiter = 250ms;
     stats.retries["reads"].success_first = 880;
     return stats;
 }
@@ -70,9 +73,11 @@ TEST(StatsJson, has_the_promised_keys_in_order) {
     EXPECT_EQ(keys_of(document["circuit_breakers"]["payment_api"]["rejected_total"]),
               (Keys{"circuit_open", "half_open_full", "forced_open"}));
     EXPECT_EQ(keys_of(document["rate_limiters"]["payment_api"]["rejected_total"]),
-              (Keys{"rate_limited", "exceeds_capacity"}));
-    EXPECT_EQ(keys_of(document["bulkheads"]["payment_api"]["rejected_total"]),
-              (Keys{"bulkhead_full", "shutting_down"}));
+              (Keys{"rate_limited", "exceeds_capacity", "queue_full", "queue_timeout", "deadline_exceeded", "cancelled",
+                    "shutting_down"}));
+    EXPECT_EQ(
+        keys_of(document["bulkheads"]["payment_api"]["rejected_total"]),
+        (Keys{"bulkhead_full", "queue_full", "queue_timeout", "deadline_exceeded", "cancelled", "shutting_down"}));
     EXPECT_EQ(keys_of(document["retries"]["reads"]["calls_total"]),
               (Keys{"success_first", "success_retried", "exhausted", "not_retryable", "gave_up"}));
 }
@@ -119,6 +124,9 @@ TEST(StatsJson, says_what_the_stats_say) {
         {"/bulkheads/payment_api/in_use", 12},
         {"/bulkheads/payment_api/max_concurrent", 50},
         {"/bulkheads/payment_api/queue_size", 10},
+        {"/bulkheads/payment_api/queue_depth", 3},
+        {"/bulkheads/payment_api/oldest_waiter_seconds", 0.25},
+        {"/rate_limiters/payment_api/waiting", 2},
         {"/retries/reads/calls_total/success_first", 880},
     };
     const auto document = Parsed::parse(to_json_text(one_of_each()));

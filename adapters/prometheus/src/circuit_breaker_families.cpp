@@ -1,3 +1,4 @@
+#include <array>
 #include <resilience/base/circuit_state.hpp>
 #include <resilience/base/rejection.hpp>
 
@@ -8,6 +9,7 @@ namespace resilience::inline v1::detail {
 
 namespace {
 
+using namespace std::chrono_literals;
 using BreakerStats = CircuitBreakerStats;
 using BreakerFamily = PlainFamily<CircuitBreakerStats>;
 
@@ -34,8 +36,8 @@ constexpr BreakerFamily breaker_counts[] = {
      MetricType::Counter, counted<&BreakerStats::abandoned>},
     {"circuit_breaker_unpaired_results_total", "Results recorded without an attempt that was let through.",
      MetricType::Counter, counted<&BreakerStats::unpaired_results>},
-    {"circuit_breaker_window_saturated_total", "Successes left out of a window that was full.", MetricType::Counter,
-     counted<&BreakerStats::window_saturated>},
+    {"circuit_breaker_window_saturated_total", "Results that did not fit into a bucket of the window.",
+     MetricType::Counter, counted<&BreakerStats::window_saturated>},
     {"circuit_breaker_classifier_errors_total", "Classifiers that threw.", MetricType::Counter,
      counted<&BreakerStats::classifier_errors>},
 };
@@ -97,6 +99,19 @@ void add_transitions(const FamilySink& sink, const StatsByName<BreakerStats>& br
     std::move(family).move_to(sink);
 }
 
+// Edges of the standard scale, so that each count is exact.
+constexpr std::array<Duration, 15> duration_edges{1ms,   2500us, 5ms, 10ms,   25ms, 50ms, 100ms, 250ms,
+                                                  500ms, 1s,     2s,  2500ms, 5s,   10s,  30s};
+
+// Of the breakers that keep latencies.
+void add_durations(const FamilySink& sink, const StatsByName<BreakerStats>& breakers) {
+    Family family{"circuit_breaker_call_duration_seconds", "Duration of settled attempts.", MetricType::Histogram};
+    for (const auto& [name, stats] : breakers) {
+        if (stats.latency) family.add(*stats.latency, duration_edges, name);
+    }
+    std::move(family).move_to(sink);
+}
+
 }  // namespace
 
 void add_circuit_breakers(const FamilySink& sink, const StatsByName<CircuitBreakerStats>& breakers) {
@@ -105,6 +120,7 @@ void add_circuit_breakers(const FamilySink& sink, const StatsByName<CircuitBreak
     add_rejections(sink, breakers);
     add_transitions(sink, breakers);
     add_plain_families<BreakerStats>(sink, breaker_gauges, breakers);
+    add_durations(sink, breakers);
 }
 
 }  // namespace resilience::inline v1::detail

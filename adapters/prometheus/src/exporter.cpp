@@ -8,21 +8,25 @@ namespace resilience::inline v1 {
 
 namespace detail {
 
-void add_all(const FamilySink& sink, const ResilienceStats& stats, const HealthRules& rules) {
+void add_all(const FamilySink& sink, const ResilienceStats& stats, const Health& judged) {
     add_circuit_breakers(sink, stats.circuit_breakers);
     add_rate_limiters(sink, stats.rate_limiters);
     add_bulkheads(sink, stats.bulkheads);
     add_retries(sink, stats.retries);
-    add_process(sink, stats, health(stats, rules));
+    add_process(sink, stats, judged);
 }
 
 }  // namespace detail
 
-std::string export_metrics(const ResilienceStats& stats, const HealthRules& rules) {
+std::string export_metrics_as_judged(const ResilienceStats& stats, const Health& judged) {
     std::string text;
     detail::add_all([&text](prometheus::MetricFamily&& family) { detail::append_exposition(text, family); }, stats,
-                    rules);
+                    judged);
     return text;
+}
+
+std::string export_metrics(const ResilienceStats& stats, const HealthRules& rules) {
+    return export_metrics_as_judged(stats, health(stats, rules));
 }
 
 std::string export_metrics(const ResilienceManager& manager, const HealthRules& rules) {
@@ -31,8 +35,9 @@ std::string export_metrics(const ResilienceManager& manager, const HealthRules& 
 
 std::vector<prometheus::MetricFamily> ManagerCollectable::Collect() const {
     std::vector<prometheus::MetricFamily> families;
-    detail::add_all([&families](prometheus::MetricFamily&& family) { families.push_back(std::move(family)); },
-                    manager_.stats(), rules_);
+    const ResilienceStats stats = manager_.stats();
+    detail::add_all([&families](prometheus::MetricFamily&& family) { families.push_back(std::move(family)); }, stats,
+                    health(stats, rules_));
     return families;
 }
 

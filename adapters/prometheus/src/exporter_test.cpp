@@ -37,6 +37,9 @@ ResilienceStats one_of_each() {
     breaker.unpaired_results = 7;
     breaker.window_saturated = 8;
     breaker.classifier_errors = 9;
+    LatencyHistogram latencies;
+    for (const Duration took : {2ms, 5ms, 6ms, 3000ms}) latencies.add(took);
+    breaker.latency = latencies.picture();
     breaker.half_open.oldest_probe = 2s;
     breaker.listener_exceptions = 1;
     breaker.events_dropped = 10;
@@ -52,8 +55,11 @@ ResilienceStats one_of_each() {
     bulkhead.in_use = 12;
     bulkhead.max_concurrent = 50;
     bulkhead.queue_size = 10;
+    bulkhead.queue_depth = 3;
+    bulkhead.oldest_waiter = 250ms;
+    limiter.waiting = 4;
     bulkhead.requests = 950;
-    bulkhead.rejected = {.bulkhead_full = 2, .shutting_down = 1};
+    bulkhead.rejected = {.bulkhead_full = 2, .queue_full = 5, .shutting_down = 1};
     bulkhead.listener_exceptions = 2;
     auto& retry = stats.retries["reads"];
     retry.success_first = 880;
@@ -85,7 +91,8 @@ const PromisedFamily promised_families[] = {
     {"circuit_breaker_rejections_total", "counter", "Attempts not admitted."},
     {"circuit_breaker_transitions_total", "counter", "State changes."},
     {"circuit_breaker_not_closed_seconds", "gauge", "Time since the circuit was last closed."},
-    {"circuit_breaker_window_saturated_total", "counter", "Successes left out of a window that was full."},
+    {"circuit_breaker_window_saturated_total", "counter", "Results that did not fit into a bucket of the window."},
+    {"circuit_breaker_call_duration_seconds", "histogram", "Duration of settled attempts."},
     {"circuit_breaker_unpaired_results_total", "counter", "Results recorded without an attempt that was let through."},
     {"circuit_breaker_abandoned_total", "counter", "Attempts let through by allow() whose result was never recorded."},
     {"circuit_breaker_classifier_errors_total", "counter", "Classifiers that threw."},
@@ -104,6 +111,9 @@ const PromisedFamily promised_families[] = {
     {"bulkhead_in_use", "gauge", "Permits out."},
     {"bulkhead_max_concurrent", "gauge", "Limit now."},
     {"bulkhead_queue_size", "gauge", "Places in the queue."},
+    {"bulkhead_queue_depth", "gauge", "Waiters."},
+    {"bulkhead_oldest_waiter_seconds", "gauge", "Age of the oldest waiter."},
+    {"rate_limiter_waiting", "gauge", "Callers in the queue."},
     {"bulkhead_requests_total", "counter", "Requests for a permit."},
     {"bulkhead_rejections_total", "counter", "Requests refused."},
     {"retry_calls_total", "counter", "Calls by how they ended."},
@@ -152,6 +162,14 @@ const PromisedSeries series_of_one_of_each[] = {
     {R"(circuit_breaker_unpaired_results_total{service="pay"})", 7},
     {R"(circuit_breaker_window_saturated_total{service="pay"})", 8},
     {R"(circuit_breaker_classifier_errors_total{service="pay"})", 9},
+    {R"(circuit_breaker_call_duration_seconds_bucket{service="pay",le="0.001"})", 0},
+    {R"(circuit_breaker_call_duration_seconds_bucket{service="pay",le="0.005"})", 2},
+    {R"(circuit_breaker_call_duration_seconds_bucket{service="pay",le="0.01"})", 3},
+    {R"(circuit_breaker_call_duration_seconds_bucket{service="pay",le="2"})", 3},
+    {R"(circuit_breaker_call_duration_seconds_bucket{service="pay",le="30"})", 4},
+    {R"(circuit_breaker_call_duration_seconds_bucket{service="pay",le="+Inf"})", 4},
+    {R"(circuit_breaker_call_duration_seconds_count{service="pay"})", 4},
+    {R"(circuit_breaker_call_duration_seconds_sum{service="pay"})", 3.013},
     {R"(circuit_breaker_failure_ratio{service="pay"})", 0.575},
     {R"(circuit_breaker_failure_threshold{service="pay"})", 0.5},
     {R"(circuit_breaker_state_seconds{service="pay"})", 12.5},
@@ -165,6 +183,11 @@ const PromisedSeries series_of_one_of_each[] = {
     {R"(bulkhead_in_use{service="pay"})", 12},
     {R"(bulkhead_max_concurrent{service="pay"})", 50},
     {R"(bulkhead_queue_size{service="pay"})", 10},
+    {R"(bulkhead_queue_depth{service="pay"})", 3},
+    {R"(bulkhead_oldest_waiter_seconds{service="pay"})", 0.25},
+    {R"(rate_limiter_waiting{service="pay"})", 4},
+    {R"(bulkhead_rejections_total{service="pay",reason="queue_full"})", 5},
+    {R"(bulkhead_rejections_total{service="pay",reason="queue_timeout"})", 0},
     {R"(bulkhead_requests_total{service="pay"})", 950},
     {R"(bulkhead_rejections_total{service="pay",reason="bulkhead_full"})", 2},
     {R"(bulkhead_rejections_total{service="pay",reason="shutting_down"})", 1},

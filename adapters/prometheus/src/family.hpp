@@ -55,6 +55,19 @@ class Family {
         place_of_value(metric) = value;
     }
 
+    // A histogram's series: how many were no longer than each of `edges`, how many there were, and how long in all.
+    void add(const LatencyPicture& latency, std::span<const Duration> edges, std::string_view service) {
+        auto& metric = family_.metric.emplace_back();
+        metric.label.push_back({"service", std::string(service)});
+        metric.histogram.sample_count = latency.count;
+        metric.histogram.sample_sum = seconds_or_zero(latency.sum);
+        metric.histogram.bucket.reserve(edges.size());
+        for (const Duration edge : edges) {
+            metric.histogram.bucket.push_back(
+                {.cumulative_count = latency.at_most(edge), .upper_bound = seconds_or_zero(edge)});
+        }
+    }
+
     // A family without series would still print its header: it is left out.
     void move_to(const FamilySink& sink) && {
         if (!family_.metric.empty()) sink(std::move(family_));

@@ -17,11 +17,15 @@ constexpr PlainFamily<LimiterStats> limiter_families[] = {
     {"rate_limiter_available_tokens", "Tokens to take now.", MetricType::Gauge,
      counted<&LimiterStats::available_tokens>},
     {"rate_limiter_capacity", "Largest burst.", MetricType::Gauge, counted<&LimiterStats::capacity>},
+    {"rate_limiter_waiting", "Callers in the queue.", MetricType::Gauge, counted<&LimiterStats::waiting>},
 };
 
 constexpr PlainFamily<BulkheadStats> bulkhead_families[] = {
     {"bulkhead_in_use", "Permits out.", MetricType::Gauge, counted<&BulkheadStats::in_use>},
     {"bulkhead_max_concurrent", "Limit now.", MetricType::Gauge, counted<&BulkheadStats::max_concurrent>},
+    {"bulkhead_queue_depth", "Waiters.", MetricType::Gauge, counted<&BulkheadStats::queue_depth>},
+    {"bulkhead_oldest_waiter_seconds", "Age of the oldest waiter.", MetricType::Gauge,
+     [](const BulkheadStats& stats) -> std::optional<double> { return seconds_or_zero(stats.oldest_waiter); }},
     {"bulkhead_queue_size", "Places in the queue.", MetricType::Gauge, counted<&BulkheadStats::queue_size>},
     {"bulkhead_requests_total", "Requests for a permit.", MetricType::Counter, counted<&BulkheadStats::requests>},
 };
@@ -39,13 +43,10 @@ void add_rate_limiters(const FamilySink& sink, const StatsByName<RateLimiterStat
 
 void add_bulkheads(const FamilySink& sink, const StatsByName<BulkheadStats>& bulkheads) {
     add_plain_families<BulkheadStats>(sink, bulkhead_families, bulkheads);
-    Family family{"bulkhead_rejections_total", "Requests refused.", MetricType::Counter, bulkheads.size() * 2};
+    Family family{"bulkhead_rejections_total", "Requests refused.", MetricType::Counter, bulkheads.size() * 6};
     for (const auto& [name, stats] : bulkheads) {
-        const std::pair<RejectionReason, std::uint64_t> counts[] = {
-            {RejectionReason::bulkhead_full, stats.rejected.bulkhead_full},
-            {RejectionReason::shutting_down, stats.rejected.shutting_down}};
-        for (const auto& [reason, number] : counts) {
-            family.add(count(number), {{"service", name}, {"reason", to_string(reason)}});
+        for (const RejectionCount& each : stats.rejected.by_reason()) {
+            family.add(count(each.count), {{"service", name}, {"reason", to_string(each.reason)}});
         }
     }
     std::move(family).move_to(sink);

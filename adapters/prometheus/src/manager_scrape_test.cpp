@@ -1,12 +1,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/retry.hpp>
 #include <resilience/prometheus/exporter.hpp>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "promtool.hpp"
 
@@ -62,6 +66,49 @@ TEST(ManagerScrape, has_every_change_of_state_from_registration_on) {
                   0)
             << change;
     }
+}
+
+// The counts of a histogram's buckets in the order of the text, +Inf last.
+std::vector<double> buckets_in(const std::string& text) {
+    std::vector<double> counts;
+    const std::string start = "\nresilience_circuit_breaker_call_duration_seconds_bucket{service=\"pay\",le=";
+    for (auto at = text.find(start); at != std::string::npos; at = text.find(start, at + 1)) {
+        counts.push_back(std::strtod(text.c_str() + text.find('}', at) + 2, nullptr));
+    }
+    return counts;
+}
+
+TEST(ManagerScrape, has_histograms_that_add_up_and_never_fall_while_calls_run) {
+    ResilienceManager manager;
+    manager.register_circuit_breaker("plain");
+    const auto breaker = manager.register_circuit_breaker("pay", {.failure_threshold = 1, .record_latency = true});
+    std::atomic<bool> stop{false};
+    std::vector<std::jthread> callers;
+    for (int caller = 0; caller < 2; ++caller) {
+        callers.emplace_back([&] {
+            for (std::int64_t call = 0; !stop; ++call) {
+                auto permit = breaker->try_acquire(TimePoint{});
+                if (permit) permit->settle(Outcome::success, TimePoint{Duration{call * 7919 % 40'000'000'000}});
+            }
+        });
+    }
+    std::vector<double> before(16);
+    std::string text;
+    for (int scrape = 0; scrape < 200 || before.back() < 1000; ++scrape) {
+        text = export_metrics(manager);
+        const std::vector<double> buckets = buckets_in(text);
+        ASSERT_EQ(buckets.size(), 16U);
+        ASSERT_TRUE(std::ranges::is_sorted(buckets)) << "cumulative";
+        ASSERT_EQ(value_of(text, R"(resilience_circuit_breaker_call_duration_seconds_count{service="pay"})"),
+                  buckets.back());
+        for (std::size_t bucket = 0; bucket < buckets.size(); ++bucket) ASSERT_GE(buckets[bucket], before[bucket]);
+        before = buckets;
+    }
+    stop = true;
+    callers.clear();
+    EXPECT_TRUE(promtool_finds_nothing(text));
+    EXPECT_EQ(text.find(R"(call_duration_seconds_count{service="plain"})"), std::string::npos);
+    EXPECT_EQ(static_cast<double>(breaker->stats(TimePoint{}).success), buckets_in(export_metrics(manager)).back());
 }
 
 TEST(ManagerScrape, of_hostile_names_is_clean) {

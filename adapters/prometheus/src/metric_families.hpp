@@ -22,6 +22,6 @@ void add_retries(const FamilySink& sink, const StatsByName<RetryStats>& retries)
 void add_process(const FamilySink& sink, const ResilienceStats& stats, const Health& health);
 
 // All of the above, families without series left out.
-void add_all(const FamilySink& sink, const ResilienceStats& stats, const HealthRules& rules);
+void add_all(const FamilySink& sink, const ResilienceStats& stats, const Health& judged);
 
 }  // namespace resilience::inline v1::detail

@@ -24,6 +24,8 @@ std::string_view word_of(MetricType type) noexcept {
             return "counter";
         case MetricType::Gauge:
             return "gauge";
+        case MetricType::Histogram:
+            return "histogram";
         default:
             return "untyped";
     }
@@ -61,16 +63,50 @@ void append_escaped(std::string& text, std::string_view value) {
     }
 }
 
-void append_labels(std::string& text, const std::vector<ClientMetric::Label>& labels) {
-    if (labels.empty()) return;
+void append_label(std::string& text, char before, std::string_view name, std::string_view value) {
+    text.append(1, before).append(name).append("=\"");
+    append_escaped(text, value);
+    text.append(1, '"');
+}
+
+// Returns what stands before another label.
+char append_open_labels(std::string& text, const std::vector<ClientMetric::Label>& labels) {
     char before = '{';
     for (const auto& label : labels) {
-        text.append(1, before).append(label.name).append("=\"");
-        append_escaped(text, label.value);
-        text.append(1, '"');
+        append_label(text, before, label.name, label.value);
         before = ',';
     }
-    text.append(1, '}');
+    return before;
+}
+
+void append_labels(std::string& text, const std::vector<ClientMetric::Label>& labels) {
+    if (append_open_labels(text, labels) == ',') text.append(1, '}');
+}
+
+void append_histogram(std::string& text, std::string_view name, const ClientMetric& metric) {
+    const auto append_plain = [&](std::string_view suffix, double value) {
+        text.append(name).append(suffix);
+        append_labels(text, metric.label);
+        text.append(1, ' ');
+        append_number(text, value);
+        text.append(1, '\n');
+    };
+    const auto append_bucket = [&](std::string_view edge, std::uint64_t count) {
+        text.append(name).append("_bucket");
+        append_label(text, append_open_labels(text, metric.label), "le", edge);
+        text.append("} ");
+        append_number(text, static_cast<double>(count));
+        text.append(1, '\n');
+    };
+    append_plain("_count", static_cast<double>(metric.histogram.sample_count));
+    append_plain("_sum", metric.histogram.sample_sum);
+    std::string edge;
+    for (const auto& bucket : metric.histogram.bucket) {
+        edge.clear();
+        append_number(edge, bucket.upper_bound);
+        append_bucket(edge, bucket.cumulative_count);
+    }
+    append_bucket("+Inf", metric.histogram.sample_count);
 }
 
 }  // namespace
@@ -79,6 +115,10 @@ void append_exposition(std::string& text, const MetricFamily& family) {
     text.append("# HELP ").append(family.name).append(1, ' ').append(family.help).append(1, '\n');
     text.append("# TYPE ").append(family.name).append(1, ' ').append(word_of(family.type)).append(1, '\n');
     for (const auto& metric : family.metric) {
+        if (family.type == MetricType::Histogram) {
+            append_histogram(text, family.name, metric);
+            continue;
+        }
         text.append(family.name);
         append_labels(text, metric.label);
         text.append(1, ' ');

@@ -12,8 +12,9 @@
 
 namespace resilience::inline v1::detail {
 
-// Of a counter, gauge or untyped family, which is all there is here. Values must be finite. Whole numbers below 1e15
-// are written as such, others with the fewest digits that read back as the same double.
+// Of a counter, gauge, untyped or histogram family, which is all there is here; a histogram's edges are finite. Values
+// must be finite. Whole numbers below 1e15 are written as such, others with the fewest digits that read back as the
+// same double.
 void append_exposition(std::string& text, const prometheus::MetricFamily& family);
 
 }  // namespace resilience::inline v1::detail

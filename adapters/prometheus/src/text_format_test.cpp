@@ -12,6 +12,7 @@
 namespace {
 
 using namespace resilience::detail;
+using namespace std::chrono_literals;
 using prometheus::MetricFamily;
 
 std::string text_of_gauge(double value) {
@@ -53,6 +54,16 @@ TEST(TextFormat, is_that_of_prometheus_cpp) {
         }
         std::move(family).move_to([&families](MetricFamily&& complete) { families.push_back(std::move(complete)); });
     }
+    Family histogram{"took_seconds", "Took.", MetricType::Histogram};
+    const resilience::Duration edges[] = {1ms, 2500us, 5ms, 1s, 10s};
+    for (const std::string_view name : {"plain", "\\ \" \n", "busy"}) {
+        resilience::LatencyHistogram took;
+        if (name == "busy") {
+            for (int call = 0; call < 1000; ++call) took.add(1us * call * call);
+        }
+        histogram.add(took.picture(), edges, name);
+    }
+    std::move(histogram).move_to([&families](MetricFamily&& complete) { families.push_back(std::move(complete)); });
     std::ostringstream theirs;
     prometheus::TextSerializer{}.Serialize(theirs, families);
     std::string ours;

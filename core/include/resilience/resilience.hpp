@@ -18,6 +18,7 @@
 #include <resilience/base/circuit_state.hpp>
 #include <resilience/base/config_error.hpp>
 #include <resilience/base/duration_text.hpp>
+#include <resilience/base/error_code.hpp>
 #include <resilience/base/events.hpp>
 #include <resilience/base/outcome.hpp>
 #include <resilience/base/quoted_text.hpp>
@@ -38,11 +39,17 @@
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/retry.hpp>
+#include <resilience/policies/with_classifier.hpp>
 
 // Composition: one call through several policies.
 #include <resilience/pipeline/answer.hpp>
+#include <resilience/pipeline/any_pipeline.hpp>
 #include <resilience/pipeline/classify.hpp>
+#include <resilience/pipeline/elements.hpp>
+#include <resilience/pipeline/first_of.hpp>
+#include <resilience/pipeline/notes.hpp>
 #include <resilience/pipeline/pipeline.hpp>
+#include <resilience/pipeline/rejection_to.hpp>
 #include <resilience/pipeline/retry_executor.hpp>
 
 // All policies of a program by name.

@@ -8,12 +8,15 @@
 //     auto refused = time.execute(guarded, pay);
 //     time.advance(*refused.error().retry_after);                    // usable exactly as given
 //
+//     CardHost host{in_virtual_time(time, guarded)};                 // for a class that takes an AnyPipeline
+//
 // No test framework inside: failures are exceptions, so any framework reports them. Not for production code.
 
 #include <cstdint>
 #include <resilience/manager/stats.hpp>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/scripted_call.hpp>
+#include <resilience/pipeline/virtual_pipeline.hpp>
 #include <resilience/pipeline/virtual_time.hpp>
 #include <resilience/resilience.hpp>
 

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <cstdlib>
+#include <for_tests/counted_allocations.hpp>
 #include <functional>
 #include <memory>
 #include <new>
@@ -13,39 +13,11 @@
 #include <string>
 #include <vector>
 
-// Every allocation of this program goes through here, so that a test can count those of its thread and make the n-th
-// of them fail.
-namespace {
-
-thread_local std::size_t allocations = 0;
-thread_local std::size_t allocated_bytes = 0;
-thread_local std::size_t fail_after = static_cast<std::size_t>(-1);  // allocations that still succeed
-
-void* allocate(std::size_t size, std::size_t alignment) {
-    if (fail_after == 0) throw std::bad_alloc();
-    if (fail_after != static_cast<std::size_t>(-1)) --fail_after;
-    ++allocations;
-    allocated_bytes += size;
-    const std::size_t whole = (size + alignment - 1) / alignment * alignment;
-    void* const memory = std::aligned_alloc(alignment, whole == 0 ? alignment : whole);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-
-}  // namespace
-
-// Never inlined: the compiler would compare the two halves of a pair and find new and free mismatched.
-[[gnu::noinline]] void* operator new(std::size_t size) { return allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
-[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
-    return allocate(size, static_cast<std::size_t>(alignment));
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-
 using namespace resilience;
 using namespace std::chrono_literals;
+using for_tests::allocated_bytes;
+using for_tests::allocations;
+using for_tests::fail_after;
 
 namespace {
 
@@ -63,10 +35,10 @@ std::size_t failures_until_success(const std::function<void()>& action, const st
         fail_after = failures;
         try {
             action();
-            fail_after = static_cast<std::size_t>(-1);
+            fail_after = for_tests::never;
             return failures;
         } catch (const std::bad_alloc&) {
-            fail_after = static_cast<std::size_t>(-1);
+            fail_after = for_tests::never;
             after_failure();
         }
     }

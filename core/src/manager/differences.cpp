@@ -38,17 +38,21 @@ void add_differences(ConfigProblems& problems, const CircuitBreakerConfig& regis
     compare(problems, "buckets", registered.buckets, given.buckets);
     compare(problems, "half_open_calls", registered.half_open_calls, given.half_open_calls);
     compare(problems, "half_open_max_calls", registered.half_open_max_calls, given.half_open_max_calls);
+    compare(problems, "record_latency", registered.record_latency, given.record_latency);
     compare(problems, "probe_lease", registered.probe_lease, given.probe_lease);
 }
 
 void add_differences(ConfigProblems& problems, const RateLimiterConfig& registered, const RateLimiterConfig& given) {
     compare(problems, "capacity", registered.capacity, given.capacity);
     compare(problems, "refill_rate", registered.refill_rate, given.refill_rate);
+    compare(problems, "max_wait", registered.max_wait, given.max_wait);
+    compare(problems, "max_waiters", registered.max_waiters, given.max_waiters);
 }
 
 void add_differences(ConfigProblems& problems, const BulkheadConfig& registered, const BulkheadConfig& given) {
     compare(problems, "max_concurrent", registered.max_concurrent, given.max_concurrent);
     compare(problems, "queue_size", registered.queue_size, given.queue_size);
+    compare(problems, "max_wait", registered.max_wait, given.max_wait);
 }
 
 void add_differences(ConfigProblems& problems, const RetryConfig& registered, const RetryConfig& given) {

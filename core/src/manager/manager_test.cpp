@@ -100,6 +100,7 @@ TEST(ResilienceManager, every_field_of_a_configuration_is_compared) {
                                                                                 {.buckets = 5},
                                                                                 {.half_open_calls = 5},
                                                                                 {.half_open_max_calls = 1},
+                                                                                {.record_latency = true},
                                                                                 {.probe_lease = 1ns}}) {
         EXPECT_THROW(manager.register_circuit_breaker("a", config), ConfigError);
     }

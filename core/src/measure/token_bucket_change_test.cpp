@@ -10,8 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/watched_atomics.hpp>
 #include "token_bucket_schedule.hpp"
-#include "watched_atomics.hpp"
 
 namespace resilience {
 namespace {

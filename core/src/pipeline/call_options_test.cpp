@@ -243,7 +243,9 @@ TEST(CallOptions, an_overslept_back_off_makes_no_attempt_after_the_deadline) {
     struct Oversleeping {
         ManualTime time;
         [[nodiscard]] TimePoint now() const noexcept { return time.now(); }
-        void wait_until(TimePoint until, const std::stop_token& stop) { time.wait_until(until + 1s, stop); }
+        void wait_until(TimePoint until, const std::stop_token& stop, Parker& parker) {
+            time.wait_until(until + 1s, stop, parker);
+        }
         [[nodiscard]] Random& random() noexcept { return time.random(); }
     } oversleeping;
     CallReport report;

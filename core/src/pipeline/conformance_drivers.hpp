@@ -28,7 +28,7 @@ class BlockingRun {
             ManualTime& time;
             std::stop_source source{};
             [[nodiscard]] TimePoint now() const noexcept { return time.now(); }
-            void wait_until(TimePoint, const std::stop_token&) {
+            void wait_until(TimePoint, const std::stop_token&, Parker&) {
                 time.advance(std::chrono::milliseconds(1));
                 source.request_stop();
             }

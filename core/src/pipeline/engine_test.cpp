@@ -6,10 +6,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <expected>
+#include <for_tests/counted_allocations.hpp>
 #include <memory>
-#include <new>
 #include <optional>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/pipeline.hpp>
@@ -20,35 +19,11 @@
 #include <tuple>
 #include <vector>
 
-// Every allocation of this program goes through here, so that a test can count those of its thread.
-namespace {
-
-thread_local std::size_t allocations = 0;
-
-void* allocate(std::size_t size, std::size_t alignment) {
-    ++allocations;
-    const std::size_t whole = (size + alignment - 1) / alignment * alignment;
-    void* const memory = std::aligned_alloc(alignment, whole == 0 ? alignment : whole);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-
-}  // namespace
-
-// Never inlined: the compiler would compare the two halves of a pair and find new and free mismatched.
-[[gnu::noinline]] void* operator new(std::size_t size) { return allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__); }
-[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
-    return allocate(size, static_cast<std::size_t>(alignment));
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-
 namespace resilience::inline v1 {
 namespace {
 
 using namespace std::chrono_literals;
+using for_tests::allocations;
 
 using Reply = std::expected<int, std::string>;
 Reply down() { return std::unexpected("down"); }
@@ -143,7 +118,7 @@ TEST_F(Engine, polling_more_often_than_needed_changes_nothing) {
         ManualTime time;
         int wakes = 0;
         [[nodiscard]] TimePoint now() const noexcept { return time.now(); }
-        void wait_until(TimePoint until, const std::stop_token&) {
+        void wait_until(TimePoint until, const std::stop_token&, Parker&) {
             ++wakes;
             time.advance(std::min<Duration>(until - time.now(), 10ms));
         }

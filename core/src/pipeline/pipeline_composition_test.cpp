@@ -94,13 +94,13 @@ TEST_F(PipelineComposition, a_refusal_between_two_failures_is_a_try_but_no_attem
         Admission<Bulkhead::Permit>& occupied;
         int waits = 0;
         [[nodiscard]] TimePoint now() const noexcept { return time.now(); }
-        void wait_until(TimePoint until, const std::stop_token& stop) {
+        void wait_until(TimePoint until, const std::stop_token& stop, Parker& parker) {
             if (++waits == 1) {
                 occupied = bulkhead.try_acquire();
             } else {
                 occupied->release();
             }
-            time.wait_until(until, stop);
+            time.wait_until(until, stop, parker);
         }
         [[nodiscard]] Random& random() noexcept { return time.random(); }
     } occupying{time, bulkhead, occupied};

@@ -109,6 +109,41 @@ TEST(ThreadCancellationInBackOff, ends_the_sleep_and_returns_every_permit) {
     }
 }
 
+// Out of a line where nothing but the cancellation would end the wait, in a pipeline and in acquire_for.
+TEST(ThreadCancellationInLine, leaves_the_line_and_takes_nothing_with_it) {
+    for (const bool in_a_pipeline : {false, true}) {
+        Bulkhead bulkhead("cancelled_in_line", {.max_concurrent = 1, .queue_size = 1});
+        RateLimiter limiter("cancelled_in_line", {.capacity = 1, .refill_rate = 1e-3, .max_wait = 10h});
+        Pipeline by_place{bulkhead};
+        Pipeline by_token{limiter};
+        auto held = bulkhead.try_acquire();
+        ASSERT_TRUE(limiter.acquire());
+        CancellableThread waits_for_place([&] {
+            if (in_a_pipeline) {
+                (void)by_place.execute([] { return 1; });
+            } else {
+                (void)bulkhead.acquire_for(1h);
+            }
+        });
+        CancellableThread waits_for_token([&] {
+            if (in_a_pipeline) {
+                (void)by_token.execute([] { return 1; });
+            } else {
+                (void)limiter.acquire_for(1, 10h);
+            }
+        });
+        while (bulkhead.stats().queue_depth == 0 || limiter.stats().waiting == 0) std::this_thread::yield();
+        waits_for_place.cancel();
+        waits_for_token.cancel();
+        EXPECT_TRUE(waits_for_place.was_cancelled());
+        EXPECT_TRUE(waits_for_token.was_cancelled());
+        EXPECT_EQ(bulkhead.stats().queue_depth, 0U);
+        EXPECT_EQ(limiter.stats().waiting, 0U);
+        held->release();
+        EXPECT_TRUE(bulkhead.try_acquire().has_value());
+    }
+}
+
 }  // namespace
 }  // namespace resilience::inline v1
 

@@ -88,6 +88,9 @@ void VirtualTime::plan_end(TimePoint moment, std::shared_ptr<detail::VirtualFram
 void VirtualTime::plan_cancel(std::shared_ptr<detail::VirtualFrame> frame) {
     at(now_, [frame = std::move(frame)] { frame->cancel_now(); });
 }
+void VirtualTime::plan_delivery(std::shared_ptr<detail::VirtualFrame> frame, Waiter& waiter) {
+    at(now_, [frame = std::move(frame), &waiter] { frame->bring(waiter); });
+}
 void VirtualTime::pending(std::shared_ptr<detail::VirtualFrame> frame) {
     detail::VirtualFrame* const key = frame.get();
     pending_.emplace(key, std::move(frame));

@@ -183,9 +183,10 @@ TEST(ManualTime, moves_by_hand_and_by_waiting_but_never_back) {
     time.advance(1s);
     time.advance(-5s);
     EXPECT_EQ(time.now(), TimePoint{} + 1h + 1s);
-    time.wait_until(TimePoint{} + 2h, {});
+    Parker parker;
+    time.wait_until(TimePoint{} + 2h, {}, parker);
     EXPECT_EQ(time.now(), TimePoint{} + 2h);
-    time.wait_until(TimePoint{}, {});
+    time.wait_until(TimePoint{}, {}, parker);
     EXPECT_EQ(time.now(), TimePoint{} + 2h);
     time.advance(Duration::max());
     EXPECT_EQ(time.now(), TimePoint::max());
@@ -195,7 +196,8 @@ TEST(ManualTime, does_not_wait_for_who_was_stopped) {
     ManualTime time;
     std::stop_source source;
     source.request_stop();
-    time.wait_until(TimePoint{} + 1h, source.get_token());
+    Parker parker;
+    time.wait_until(TimePoint{} + 1h, source.get_token(), parker);
     EXPECT_EQ(time.now(), TimePoint{});
 }
 

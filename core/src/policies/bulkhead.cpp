@@ -5,6 +5,7 @@
 #include <mutex>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/bulkhead.hpp>
+#include <thread>
 
 namespace resilience::inline v1 {
 namespace {
@@ -14,7 +15,7 @@ constexpr std::uint32_t longest_queue = 1'000'000;
 // One for all bulkheads: levers are rare and short. Keeps limit, closed mark and the order of events together.
 constinit std::mutex levers;
 
-std::string_view checked(const std::string* name, const BulkheadConfig& config) {
+std::string_view checked_bulkhead(const std::string* name, const BulkheadConfig& config) {
     ConfigProblems problems{detail::policy_subject("bulkhead", name)};
     if (config.max_concurrent < 1 || config.max_concurrent > BulkheadWord::highest_limit) {
         problems.add("max_concurrent", "is " + std::to_string(config.max_concurrent) +
@@ -23,6 +24,9 @@ std::string_view checked(const std::string* name, const BulkheadConfig& config) 
     if (config.queue_size > longest_queue) {
         problems.add("queue_size", "is " + std::to_string(config.queue_size) +
                                        "; use 0 to 1000000 (a negative number becomes a huge one)");
+    }
+    if (config.max_wait < Duration::zero()) {
+        problems.add("max_wait", "is negative; use 0 (never wait) or longer");
     }
     const std::string_view interned = detail::checked_name(name, problems);
     problems.throw_if_any();
@@ -33,29 +37,76 @@ TimePoint time_or_clock(TimePoint now, TimePoint unknown) noexcept { return now 
 
 }  // namespace
 
+struct Bulkhead::Checked {
+    Checked(const std::string* given_name, const BulkheadConfig& given)
+        : name(checked_bulkhead(given_name, given)), config(given) {}
+    std::string_view name;
+    BulkheadConfig config;
+};
+
 Bulkhead::Bulkhead(std::string name, std::uint32_t max_concurrent, std::uint32_t queue_size)
     : Bulkhead(std::move(name), BulkheadConfig{.max_concurrent = max_concurrent, .queue_size = queue_size}) {}
 
-Bulkhead::Bulkhead(std::string name, BulkheadConfig config)
-    : limit_(config.max_concurrent),
-      max_concurrent_(config.max_concurrent),
-      queue_size_(config.queue_size),
-      name_(checked(&name, config)) {}
+Bulkhead::Bulkhead(const Checked& checked)
+    : line_(checked.config.max_concurrent, checked.config.queue_size),
+      max_concurrent_(checked.config.max_concurrent),
+      max_wait_(checked.config.max_wait.count()),
+      name_(checked.name) {}
 
-Bulkhead::Bulkhead(BulkheadConfig config)
-    : limit_(config.max_concurrent),
-      max_concurrent_(config.max_concurrent),
-      queue_size_(config.queue_size),
-      name_(checked(nullptr, config)) {}
+Bulkhead::Bulkhead(std::string name, BulkheadConfig config) : Bulkhead(Checked(&name, config)) {}
+
+Bulkhead::Bulkhead(BulkheadConfig config) : Bulkhead(Checked(nullptr, config)) {}
 
 Bulkhead::~Bulkhead() {
+    BasicDeliveries<> deliveries;
+    send_everybody_away(deliveries);
+    deliveries.deliver();
+    while (!line_.empty_of_sleepers()) std::this_thread::yield();
 #ifndef NDEBUG
-    if (const std::uint32_t out = word_.read().in_use; out != 0) {
+    if (const std::uint32_t out = line_.read().in_use; out != 0) {
         std::fprintf(stderr, "resilience: bulkhead \"%.*s\" destroyed while %u of its permits are out\n",
                      static_cast<int>(name_.size()), name_.data(), static_cast<unsigned>(out));
         std::abort();
     }
 #endif
+}
+
+Admission<Bulkhead::Permit> Bulkhead::acquire_for(Duration max_wait, const std::stop_token& stop) {
+    if (admit(unknown)) return Permit(*this);
+    if (!opens_line() || max_wait <= Duration::zero() || closed_.load(std::memory_order_relaxed)) {
+        return std::unexpected(refuse(unknown));
+    }
+    const TimePoint now = Clock::now();
+    PlaceInLine<Bulkhead> place(*this);
+    Rejection why;
+    const WaitTerms terms{.until = saturating_add(now, max_wait), .blocking = true};
+    if (!detail::sleep_in_line(place, terms, stop, now, why)) return std::unexpected(why);
+    return place.adopt(unknown);
+}
+
+bool Bulkhead::join_line(Waiter& waiter, TimePoint now, const WaitTerms&, Rejection& why) noexcept {
+    switch (line_.join(waiter)) {
+        case BulkheadLine::Joined::yes:
+            return true;
+        case BulkheadLine::Joined::full:
+            why = refuse_because(RejectionReason::queue_full, now);
+            return false;
+        case BulkheadLine::Joined::closed:
+            why = refuse_because(RejectionReason::shutting_down, now);
+            return false;
+    }
+    return false;
+}
+
+bool Bulkhead::leave_line(Waiter& waiter, RejectionReason reason, TimePoint now, Rejection& why) noexcept {
+    if (!line_.withdraw(waiter)) return false;
+    why = refuse_because(reason, now);
+    return true;
+}
+
+Bulkhead::Permit Bulkhead::adopt(Waiter&, TimePoint now) noexcept {
+    if (events_.wants(EventKind::permitted)) publish_permitted(now);
+    return Permit(*this);
 }
 
 void Bulkhead::set_max_concurrent(std::uint32_t max_concurrent) {
@@ -66,11 +117,12 @@ void Bulkhead::set_max_concurrent(std::uint32_t max_concurrent) {
                                            "; use 0 to 16777215 (a negative number becomes a huge one)");
         problems.throw_if_any();
     }
+    BasicDeliveries<> deliveries;
     {
         const std::scoped_lock lock(levers);
         const std::uint32_t before = max_concurrent_.exchange(max_concurrent, std::memory_order_relaxed);
         if (before == max_concurrent) return;
-        if (!closed_.load(std::memory_order_relaxed)) limit_.store(max_concurrent, std::memory_order_relaxed);
+        if (!closed_.load(std::memory_order_relaxed)) line_.set_limit(max_concurrent, deliveries);
         events_.enqueue(Event{.kind = EventKind::limit_changed,
                               .policy = PolicyKind::bulkhead,
                               .name = name_,
@@ -78,34 +130,52 @@ void Bulkhead::set_max_concurrent(std::uint32_t max_concurrent) {
                               .limit_before = static_cast<double>(before),
                               .limit_after = static_cast<double>(max_concurrent)});
     }
+    deliveries.deliver();
     events_.deliver();
 }
 
 void Bulkhead::close() {
+    BasicDeliveries<> deliveries;
     {
         const std::scoped_lock lock(levers);
         if (closed_.load(std::memory_order_relaxed)) return;
         closed_.store(true, std::memory_order_relaxed);
-        // Release: pairs with admit(), see there.
-        limit_.store(0, std::memory_order_release);
+        send_everybody_away(deliveries);
         events_.enqueue(
             Event{.kind = EventKind::lever, .policy = PolicyKind::bulkhead, .name = name_, .at = Clock::now()});
     }
+    deliveries.deliver();
     events_.deliver();
 }
 
-BulkheadStats Bulkhead::stats() const {
-    BulkheadStats stats{
-        .queue_size = queue_size_,
-        .rejected = {.bulkhead_full = counters_.read(bulkhead_full), .shutting_down = counters_.read(shutting_down)},
-        .listener_exceptions = events_.listener_exceptions(),
-        .events_dropped = events_.dropped()};
+void Bulkhead::send_everybody_away(BasicDeliveries<>& deliveries) noexcept {
+    const auto refuse_each = [this](Waiter& waiter) {
+        counters_.add(shutting_down);
+        waiter.why = rejection_of(RejectionReason::shutting_down);
+        enqueue_refused(RejectionReason::shutting_down, Clock::now());
+    };
+    line_.close(refuse_each, deliveries);
+}
+
+BulkheadStats Bulkhead::stats(TimePoint now) const {
+    BulkheadStats stats{.queue_size = line_.queue_size(),
+                        .rejected = {.bulkhead_full = counters_.read(bulkhead_full),
+                                     .queue_full = counters_.read(queue_full),
+                                     .queue_timeout = counters_.read(queue_timeout),
+                                     .deadline_exceeded = counters_.read(deadline_exceeded),
+                                     .cancelled = counters_.read(cancelled),
+                                     .shutting_down = counters_.read(shutting_down)},
+                        .listener_exceptions = events_.listener_exceptions(),
+                        .events_dropped = events_.dropped()};
     {
         const std::scoped_lock lock(levers);
         stats.max_concurrent = max_concurrent_.load(std::memory_order_relaxed);
         stats.closed = closed_.load(std::memory_order_relaxed);
     }
-    const BulkheadWord::Reading reading = word_.read();
+    const BulkheadLine::Waiting waiting = line_.waiting();
+    stats.queue_depth = waiting.depth;
+    if (waiting.oldest_since) stats.oldest_waiter = time_between(*waiting.oldest_since, now);
+    const BulkheadWord::Reading reading = line_.read();
     stats.in_use = reading.in_use;
     stats.admitted = reading.admitted;
     stats.settled = reading.admitted - reading.in_use;
@@ -117,18 +187,48 @@ Subscription Bulkhead::on_event(Listener listener, EventKinds kinds) {
     return events_.subscribe(std::move(listener), kinds);
 }
 
+Bulkhead::Counter Bulkhead::counter_of(RejectionReason reason) noexcept {
+    switch (reason) {
+        case RejectionReason::queue_full:
+            return queue_full;
+        case RejectionReason::queue_timeout:
+            return queue_timeout;
+        case RejectionReason::deadline_exceeded:
+            return deadline_exceeded;
+        case RejectionReason::cancelled:
+            return cancelled;
+        case RejectionReason::shutting_down:
+            return shutting_down;
+        default:
+            return bulkhead_full;
+    }
+}
+
+Rejection Bulkhead::rejection_of(RejectionReason reason) const noexcept {
+    return {.reason = reason, .kind = PolicyKind::bulkhead, .policy = name_};
+}
+
 Rejection Bulkhead::refuse(TimePoint now) noexcept {
     const bool closed = closed_.load(std::memory_order_relaxed);
-    const RejectionReason reason = closed ? RejectionReason::shutting_down : RejectionReason::bulkhead_full;
-    counters_.add(closed ? shutting_down : bulkhead_full);
+    return refuse_because(closed ? RejectionReason::shutting_down : RejectionReason::bulkhead_full, now);
+}
+
+Rejection Bulkhead::refuse_because(RejectionReason reason, TimePoint now) noexcept {
+    counters_.add(counter_of(reason));
     if (events_.wants(EventKind::refused)) {
-        events_.publish(Event{.kind = EventKind::refused,
-                              .policy = PolicyKind::bulkhead,
-                              .name = name_,
-                              .at = time_or_clock(now, unknown),
-                              .reason = reason});
+        enqueue_refused(reason, now);
+        events_.deliver();
     }
-    return Rejection{.reason = reason, .kind = PolicyKind::bulkhead, .policy = name_};
+    return rejection_of(reason);
+}
+
+void Bulkhead::enqueue_refused(RejectionReason reason, TimePoint now) noexcept {
+    if (!events_.wants(EventKind::refused)) return;
+    events_.enqueue(Event{.kind = EventKind::refused,
+                          .policy = PolicyKind::bulkhead,
+                          .name = name_,
+                          .at = time_or_clock(now, unknown),
+                          .reason = reason});
 }
 
 void Bulkhead::publish_permitted(TimePoint now) noexcept {

@@ -31,6 +31,9 @@ TEST(BulkheadConfig, each_field_at_and_just_outside_its_range) {
         {{0xFFFF'FFFF, 0}, {"max_concurrent"}},
         {{1, 1'000'001}, {"queue_size"}},
         {{0, 0xFFFF'FFFF}, {"max_concurrent", "queue_size"}},
+        {{1, 0, Duration::zero()}, {}},
+        {{1, 0, Duration::max()}, {}},
+        {{1, 0, Duration{-1}}, {"max_wait"}},
     };
     for (const Row& row : rows) {
         EXPECT_EQ(bad_fields(row.config), row.bad) << row.config.max_concurrent << ", " << row.config.queue_size;

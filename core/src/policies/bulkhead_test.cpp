@@ -76,19 +76,19 @@ TEST(Bulkhead, a_moved_permit_is_one_permit) {
     EXPECT_EQ(bulkhead.stats().in_use, 1U);
 }
 
-TEST(Bulkhead, enter_writes_only_what_belongs_to_its_answer) {
+TEST(Bulkhead, enter_counts_nothing_until_its_caller_is_refused) {
     Bulkhead bulkhead("enter", 1);
-    Rejection why{.reason = RejectionReason::load_shed};
-    const Rejection untouched = why;
     Permit permit;
-    EXPECT_TRUE(bulkhead.enter(permit, why));
+    EXPECT_TRUE(bulkhead.enter(permit, TimePoint{1s}));
     EXPECT_TRUE(permit);
-    EXPECT_EQ(why, untouched);
     Permit second;
-    EXPECT_FALSE(bulkhead.enter(second, TimePoint{1s}, why));
+    EXPECT_FALSE(bulkhead.enter(second, TimePoint{1s}));
     EXPECT_FALSE(second);
+    EXPECT_EQ(bulkhead.stats().requests, 1U);
+    const Rejection why = bulkhead.refuse(TimePoint{1s});
     EXPECT_EQ(why.reason, RejectionReason::bulkhead_full);
     EXPECT_EQ(why.policy, "enter");
+    EXPECT_EQ(bulkhead.stats().requests, 2U);
 }
 
 TEST(Bulkhead, a_limit_of_zero_drains_and_a_higher_one_admits_again) {
@@ -137,9 +137,8 @@ TEST(Bulkhead, tells_listeners_of_calls_and_changes) {
     const Subscription hearing =
         bulkhead.on_event([&](const Event& event) { events.push_back(event); }, EventKinds::all);
     Permit permit;
-    Rejection why;
-    EXPECT_TRUE(bulkhead.enter(permit, TimePoint{5s}, why));
-    EXPECT_FALSE(bulkhead.enter(permit, TimePoint{6s}, why));
+    EXPECT_TRUE(bulkhead.enter(permit, TimePoint{5s}));
+    EXPECT_EQ(bulkhead.refuse(TimePoint{6s}).reason, RejectionReason::bulkhead_full);
     permit.settle(CallResult::timed_out, TimePoint{7s});
     bulkhead.set_max_concurrent(4);
     bulkhead.set_max_concurrent(4);  // no change, no event
@@ -179,8 +178,7 @@ TEST(BulkheadDeathTest, destroyed_while_a_permit_is_out_it_aborts_with_its_name)
         {
             Permit left_over;
             Bulkhead bulkhead("orders", 1);
-            Rejection why;
-            (void)bulkhead.enter(left_over, why);
+            (void)bulkhead.enter(left_over, TimePoint{});
         },
         "bulkhead \"orders\" destroyed while 1 of its permits are out");
 }

@@ -45,6 +45,8 @@ struct SteppedAtomics {
             return value_.fetch_add(by, order);
         }
         T fetch_sub(T by, std::memory_order order) { return value_.fetch_sub(by, order); }
+        T fetch_or(T bits, std::memory_order order) { return value_.fetch_or(bits, order); }
+        T fetch_and(T bits, std::memory_order order) { return value_.fetch_and(bits, order); }
 
       private:
         std::atomic<T> value_;
@@ -55,12 +57,39 @@ using SteppedWord = BasicBulkheadWord<SteppedAtomics>;
 
 constexpr std::uint64_t half_turn = std::uint64_t{1} << 38;  // admissions from one flip of the top bit to the next
 
+TEST(BulkheadWord, lets_nobody_overtake_while_somebody_waits) {
+    BulkheadWord word;
+    ASSERT_TRUE(word.try_admit(2));
+    ASSERT_TRUE(word.try_admit(2));
+    EXPECT_FALSE(word.announce_waiter(2)) << "full: the line cannot be served";
+    EXPECT_TRUE(word.release()) << "somebody waits for it";
+    EXPECT_FALSE(word.try_admit(2)) << "the place belongs to who waits";
+    EXPECT_TRUE(word.announce_waiter(2)) << "a second one joins and sees the free place";
+    EXPECT_TRUE(word.admit_waiter(2, false));
+    EXPECT_FALSE(word.admit_waiter(2, true)) << "full again";
+    EXPECT_TRUE(word.release());
+    EXPECT_TRUE(word.admit_waiter(2, true)) << "the last of the line takes the bit with it";
+    EXPECT_FALSE(word.release());
+    EXPECT_TRUE(word.try_admit(2));
+    EXPECT_EQ(word.read().admitted, 5U);
+    EXPECT_EQ(word.read().in_use, 2U);
+}
+
+TEST(BulkheadWord, forgets_a_line_whose_last_waiter_left) {
+    BulkheadWord word;
+    EXPECT_TRUE(word.announce_waiter(1));
+    EXPECT_FALSE(word.try_admit(1));
+    word.nobody_waits();
+    EXPECT_TRUE(word.try_admit(1));
+    EXPECT_EQ(word.read().in_use, 1U);
+}
+
 TEST(BulkheadWord, admits_up_to_the_limit_and_again_after_a_release) {
     BulkheadWord word;
     EXPECT_TRUE(word.try_admit(2));
     EXPECT_TRUE(word.try_admit(2));
     EXPECT_FALSE(word.try_admit(2));
-    word.release();
+    EXPECT_FALSE(word.release());
     EXPECT_TRUE(word.try_admit(2));
     EXPECT_EQ(word.read().admitted, 3U);
     EXPECT_EQ(word.read().in_use, 2U);
@@ -92,7 +121,7 @@ TEST(BulkheadWord, a_place_taken_between_look_and_exchange_is_not_given_twice) {
 TEST(BulkheadWord, a_place_returned_between_look_and_exchange_is_kept) {
     SteppedWord word;
     ASSERT_TRUE(word.try_admit(2));
-    SteppedAtomics::once(Place::before_exchange, [&] { word.release(); });
+    SteppedAtomics::once(Place::before_exchange, [&] { static_cast<void>(word.release()); });
     EXPECT_TRUE(word.try_admit(2));
     EXPECT_EQ(word.read().in_use, 1U);
     EXPECT_EQ(word.read().admitted, 2U);
@@ -104,7 +133,7 @@ TEST(BulkheadWord, counts_on_when_its_39_bits_wrap) {
         BulkheadWord word(before);
         for (std::uint64_t call = 1; call <= 4; ++call) {
             ASSERT_TRUE(word.try_admit(1));
-            word.release();
+            static_cast<void>(word.release());
             EXPECT_EQ(word.read().admitted, before + call);
             EXPECT_EQ(word.read().in_use, 0U);
         }
@@ -141,7 +170,7 @@ TEST(BulkheadWord, never_passes_the_limit_and_never_shows_a_counter_fall_under_t
             for (int call = 0; call < 2000; ++call) {
                 if (!word.try_admit(limit)) continue;
                 ++admitted;
-                word.release();
+                static_cast<void>(word.release());
             }
         });
     }

@@ -43,13 +43,16 @@ CircuitBreaker::CircuitBreaker(std::string name, CircuitBreakerConfig config)
 CircuitBreaker::CircuitBreaker(const CircuitBreakerConfig& config) : CircuitBreaker(checked(nullptr, config)) {}
 
 CircuitBreaker::CircuitBreaker(const Checked& checked)
-    : threshold_(threshold_of(checked.config.failure_threshold)),
+    : latency_(checked.config.record_latency ? std::make_unique<LatencyHistogram>() : nullptr),
       name_(checked.name.data()),
-      windows_{RollingWindow(checked.config.window_size, checked.config.buckets, mutex_),
-               RollingWindow(checked.config.window_size, checked.config.buckets, mutex_)},
+      name_length_(static_cast<std::uint8_t>(checked.name.size())),
+      windows_{RollingWindow(checked.config.window_size, checked.config.buckets, checked.config.min_requests,
+                             counters_.counter(success_in_window), mutex_),
+               RollingWindow(checked.config.window_size, checked.config.buckets, checked.config.min_requests,
+                             counters_.counter(success_in_other_window), mutex_)},
       config_(checked.config),
-      probes_(probes_at_once()),
-      name_length_(static_cast<std::uint8_t>(checked.name.size())) {}
+      threshold_(threshold_of(checked.config.failure_threshold)),
+      probes_(probes_at_once()) {}
 
 CircuitBreaker::Threshold CircuitBreaker::threshold_of(double ratio) noexcept {
     const Fraction fraction = simplest_fraction(ratio);  // of at most 1, so both fit

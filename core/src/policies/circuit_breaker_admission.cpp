@@ -25,15 +25,6 @@ Rejection CircuitBreaker::refusal(RejectionReason reason, std::optional<Duration
 }
 
 Admission<CircuitBreaker::Permit> CircuitBreaker::try_acquire_otherwise(CircuitWord word, TimePoint now) noexcept {
-    TimePoint until;
-    if (refuses_at_once(word, now, until)) [[likely]] {
-        return Admission<Permit>(std::unexpect, RejectionReason::circuit_open, PolicyKind::circuit_breaker, name(),
-                                 time_between(now, until));
-    }
-    return try_acquire_slowly(word, now);
-}
-
-Admission<CircuitBreaker::Permit> CircuitBreaker::try_acquire_slowly(CircuitWord word, TimePoint now) noexcept {
     Rejection why;
     Passage passage;
     if (!admits(ProbeHolder::permit, word, now, passage, why)) return std::unexpected(why);
@@ -99,9 +90,9 @@ bool CircuitBreaker::admits_locked(ProbeHolder holder, TimePoint at, Passage& pa
 
 bool CircuitBreaker::admits_probe_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept {
     reclaim_leases_locked(now);
-    const std::uint32_t verdicts = probe_successes_ + probe_failures_;
+    const std::uint32_t verdicts = std::uint32_t{probe_successes_} + probe_failures_;
     if (probes_.full() || probes_.in_flight() + verdicts >= probe_verdicts()) {
-        counters_.add(rejected_half_open_full);
+        ++rejected_half_open_full_;
         const Duration first_lease_end = time_between(now, saturating_add(probes_.oldest_stamp(), lease()));
         why = refusal(RejectionReason::half_open_full, std::min(first_lease_end, config_.timeout));
         return false;

@@ -5,7 +5,8 @@
 namespace resilience::inline v1::detail {
 
 ProbeSlots::ProbeSlots(std::uint32_t slots)
-    : words_(std::make_unique<std::uint64_t[]>(slots + 2 * ((std::size_t{slots} + 63) / 64))), size_(slots) {}
+    : words_(std::make_unique<std::uint64_t[]>(slots + 2 * ((std::size_t{slots} + 63) / 64))),
+      size_(static_cast<std::uint16_t>(slots)) {}
 
 std::uint32_t ProbeSlots::take(TimePoint stamp, ProbeHolder holder) noexcept {
     std::uint32_t slot = 0;

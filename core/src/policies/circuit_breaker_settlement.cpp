@@ -26,7 +26,19 @@ void CircuitBreaker::enqueue_finished(Passage passage, CallResult result, TimePo
                      .took = time_between(passage.admitted_at, now)});
 }
 
-// After a recorded result that opens the breaker or that somebody wants to hear of.
+void CircuitBreaker::record_latency(Duration took) noexcept { latency_->add(took); }
+
+void CircuitBreaker::record_failure(Passage passage, CallResult result, TimePoint now) noexcept {
+    const std::optional<WindowCounts> counts = windows_[passage.word.window()].record_failure(now, threshold());
+    if (counts || events_.wants(EventKind::finished)) conclude(passage, result, now, counts.value_or(WindowCounts{}));
+}
+
+bool CircuitBreaker::trips(WindowCounts counts) const noexcept {
+    return counts.failures != 0 && counts.calls >= config_.min_requests &&
+           reaches(counts.failures, counts.calls, threshold());
+}
+
+// After a recorded result that may open the breaker or that somebody wants to hear of.
 void CircuitBreaker::conclude(Passage passage, CallResult result, TimePoint now, WindowCounts counts) noexcept {
     enqueue_finished(passage, result, now);
     if (trips(counts)) {
@@ -48,8 +60,16 @@ void CircuitBreaker::trip_locked(WindowCounts counts, TimePoint at) noexcept {
                   now);
 }
 
-// What is not a success or failure in the plainly closed state it was admitted in.
+// What is not a plain success in the closed state it was admitted in.
 void CircuitBreaker::settle_otherwise(Passage passage, CallResult result, TimePoint now) noexcept {
+    const bool plain = passage.word == state_.word() && passage.word.plainly_closed();
+    if (plain && outcome_of(result) == Outcome::failure) return record_failure(passage, result, now);
+    if (plain && outcome_of(result) == Outcome::success) return record_success(passage, result, now);
+    settle_slowly(passage, result, now);
+}
+
+// What is not a success or failure in the closed state it was admitted in.
+void CircuitBreaker::settle_slowly(Passage passage, CallResult result, TimePoint now) noexcept {
     const Outcome outcome = outcome_of(result);
     const CircuitState admitted_in = passage.word.state();
     const bool late = !passage.word.same_period(state_.word());
@@ -64,7 +84,7 @@ void CircuitBreaker::settle_otherwise(Passage passage, CallResult result, TimePo
         settle_locked(passage, result, pass_time_locked(now));
     }
     // After `ignored`, of which it is a part, so that no picture shows the part without the whole.
-    if (result == CallResult::cancelled) counters_.add_release(cancelled);
+    if (result == CallResult::cancelled) cancelled_.fetch_add(1, std::memory_order_release);
     events_.deliver();
 }
 

@@ -53,7 +53,7 @@ std::optional<TimePoint> CircuitBreaker::next_deadline() const noexcept {
 CircuitBreaker::Settled CircuitBreaker::read_settled() const noexcept {
     Settled settled;
     settled.late = late_.load(std::memory_order_acquire);
-    settled.cancelled = counters_.read_acquire(cancelled);
+    settled.cancelled = cancelled_.load(std::memory_order_acquire);
     settled.ignored = counters_.read_acquire(ignored);
     settled.success = counters_.read_acquire(success_outside);
     settled.failure = counters_.read_acquire(failure_outside);
@@ -85,7 +85,7 @@ void CircuitBreaker::count_calls(CircuitBreakerStats& stats) const noexcept {
     stats.admitted = admitted_calls;
     stats.in_flight = admitted_calls - settled.sum();
     stats.rejected = {.circuit_open = counters_.read(rejected_circuit_open),
-                      .half_open_full = counters_.read(rejected_half_open_full),
+                      .half_open_full = rejected_half_open_full_,
                       .forced_open = counters_.read(rejected_forced_open)};
     stats.requests = stats.admitted + stats.rejected.total();
     for (const RollingWindow& window : windows_) stats.window_saturated += window.saturated();
@@ -99,7 +99,7 @@ void CircuitBreaker::describe_window_locked(CircuitBreakerStats& stats, const Po
     const bool tripped = position.state == CircuitState::open || position.state == CircuitState::half_open;
     if (!closed && !tripped) return;
     const TimePoint as_of = closed || word.state() == CircuitState::closed ? now : not_closed_since_;
-    const WindowCounts counts = windows_[word.window()].counts(as_of);
+    const WindowCounts counts = windows_[word.window()].counts_locked(as_of);
     stats.window.requests = counts.calls;
     stats.window.failures = counts.failures;
 }
@@ -115,7 +115,8 @@ void CircuitBreaker::describe_half_open_locked(CircuitBreakerStats& stats, const
     stats.half_open.failures = probe_failures_;
     if (probes_.in_flight() == 0) return;
     stats.half_open.oldest_probe = time_between(probes_.oldest_stamp(), now);
-    if (probes_.full() || probes_.in_flight() + probe_successes_ + probe_failures_ >= probe_verdicts()) {
+    const std::uint32_t verdicts = std::uint32_t{probe_successes_} + probe_failures_;
+    if (probes_.full() || probes_.in_flight() + verdicts >= probe_verdicts()) {
         const TimePoint first_end = saturating_add(probes_.oldest_stamp(), lease());
         stats.retry_after = std::min(time_between(now, first_end), config_.timeout);
     }
@@ -155,6 +156,7 @@ CircuitBreakerStats CircuitBreaker::stats(TimePoint at) const {
         stats.window.failure_ratio =
             static_cast<double>(stats.window.failures) / static_cast<double>(stats.window.requests);
     }
+    if (latency_ != nullptr) stats.latency = latency_->picture();
     stats.window.failure_threshold = config_.failure_threshold;
     stats.window.min_requests = config_.min_requests;
     stats.classifier_errors = classifier_errors_.load(std::memory_order_relaxed);

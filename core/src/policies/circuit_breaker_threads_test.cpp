@@ -164,6 +164,29 @@ TEST(CircuitBreakerThreads, opens_exactly_once_however_many_threads_see_the_thre
     }
 }
 
+TEST(CircuitBreakerThreads, opens_at_100_failures_of_200_and_not_at_99_whoever_comes_last) {
+    for (const int failures : {99, 100}) {
+        for (int round = 0; round < 200; ++round) {
+            // Nothing is judged before all 200 are there, so the last of them must see all the others.
+            CircuitBreaker breaker{"threads_test", {.min_requests = 200}};
+            std::atomic<int> ready{0};
+            in_threads(4, [&](int thread) {
+                ++ready;
+                while (ready != 4) std::this_thread::yield();
+                const int own_failures = thread == 0 ? failures - 75 : 25;
+                for (int call = 0; call < 50; ++call) {
+                    auto permit = breaker.try_acquire(TimePoint{});
+                    ASSERT_TRUE(permit);
+                    const bool failed = round % 2 == 0 ? call < own_failures : call >= 50 - own_failures;
+                    permit->settle(failed ? Outcome::failure : Outcome::success, TimePoint{});
+                }
+            });
+            ASSERT_EQ(breaker.state(TimePoint{}), failures == 100 ? CircuitState::open : CircuitState::closed)
+                << failures << " failures, round " << round;
+        }
+    }
+}
+
 TEST(CircuitBreakerThreads, two_step_results_are_neither_lost_nor_doubled_over_changes_of_state) {
     CircuitBreaker breaker{"threads_test", {.success_threshold = 1, .timeout = 10us}};
     std::atomic<std::uint64_t> admitted{0};

@@ -47,7 +47,7 @@ void CircuitBreaker::pull(CircuitState target, std::optional<Duration> hold, Tim
                 {.to = target, .cause = TransitionCause::lever, .due = now, .until = until, .lever = hold.has_value()},
                 now);
         } else if (target == CircuitState::closed) {
-            const bool counted = windows_[word.window()].counts(now).calls != 0;
+            const bool counted = windows_[word.window()].counts_locked(now).calls != 0;
             begin_period_locked(target, until, hold.has_value(), now);
             if (counted) events_.enqueue({.kind = EventKind::lever, .name = name(), .at = now});
         } else {
@@ -133,7 +133,7 @@ void CircuitBreaker::forget_left_behind_locked(TimePoint now) noexcept {
     if (!left_behind_.any()) return;
     while (const std::uint32_t forgotten = left_behind_.forget_oldest(now)) {
         counters_.add_release(ignored, forgotten);
-        abandoned_ += forgotten;
+        abandoned_ += std::min(forgotten, ~abandoned_);
     }
     if (!left_behind_.any()) anonymous_.set_older(false);
 }
@@ -144,7 +144,7 @@ void CircuitBreaker::reclaim_leases_locked(TimePoint now) noexcept {
         if (reclaimed->holder == ProbeHolder::anonymous) {
             // Nobody holds a permit that could still settle it.
             counters_.add_release(ignored);
-            ++abandoned_;
+            abandoned_ += std::min(1U, ~abandoned_);
         }
         if (!events_.wants(EventKind::lease_reclaimed)) continue;
         events_.enqueue({.kind = EventKind::lease_reclaimed,

@@ -48,6 +48,10 @@ TEST(RateLimiterConfig, each_field_at_and_just_outside_its_range) {
         {{288'230, 1e-3}, {}},               // 9.1 years and a little less
         {{288'231, 1e-3}, {"refill_rate"}},  // a little more than 2^58 ns
         {{0, nan}, {"capacity", "refill_rate"}},
+        {{1, 1, Duration::max(), 1'000'000}, {}},
+        {{1, 1, Duration::zero(), 0}, {}},
+        {{1, 1, Duration{-1}, 100}, {"max_wait"}},
+        {{1, 1, Duration::zero(), 1'000'001}, {"max_waiters"}},
     };
     for (const Row& row : rows) {
         EXPECT_EQ(bad_fields(row.config), row.bad) << row.config.capacity << " at " << row.config.refill_rate;

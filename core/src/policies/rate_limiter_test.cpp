@@ -55,17 +55,15 @@ TEST(RateLimiter, retry_after_is_the_first_nanosecond_that_succeeds) {
     }
 }
 
-TEST(RateLimiter, enter_writes_the_rejection_only_when_it_refuses) {
+TEST(RateLimiter, enter_counts_nothing_until_its_caller_is_refused) {
     RateLimiter limiter("enter", {.capacity = 1, .refill_rate = 2});
-    Rejection why{.reason = RejectionReason::load_shed, .kind = PolicyKind::hedge};
-    const Rejection untouched = why;
-    EXPECT_TRUE(limiter.enter(1, start, why));
-    EXPECT_EQ(why, untouched);
-    EXPECT_FALSE(limiter.enter(1, start, why));
-    EXPECT_EQ(why, (Rejection{.reason = RejectionReason::rate_limited,
-                              .kind = PolicyKind::rate_limiter,
-                              .policy = "enter",
-                              .retry_after = 500ms}));
+    EXPECT_TRUE(limiter.enter(1, start));
+    EXPECT_FALSE(limiter.enter(1, start));
+    EXPECT_EQ(limiter.stats(start).requests, 1U);
+    EXPECT_EQ(limiter.refuse(1, start), (Rejection{.reason = RejectionReason::rate_limited,
+                                                   .kind = PolicyKind::rate_limiter,
+                                                   .policy = "enter",
+                                                   .retry_after = 500ms}));
 }
 
 TEST(RateLimiter, zero_tokens_are_admitted_and_counted_also_when_empty) {
@@ -121,8 +119,7 @@ TEST(RateLimiter, counts_requests_by_how_they_were_answered) {
     EXPECT_TRUE(limiter.acquire(2, start));
     EXPECT_FALSE(limiter.acquire(1, start));
     EXPECT_FALSE(limiter.acquire(3, start));
-    Rejection why;
-    EXPECT_FALSE(limiter.enter(3, start, why));
+    EXPECT_EQ(limiter.refuse(3, start).reason, RejectionReason::exceeds_capacity);
     EXPECT_FALSE(limiter.try_acquire(2, start).has_value());
     const RateLimiterStats stats = limiter.stats(start);
     EXPECT_EQ(stats.admitted, 1U);

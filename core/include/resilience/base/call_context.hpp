@@ -9,6 +9,7 @@
 // A context belongs to one call and is used by the thread that runs the attempt. It must not outlive the function.
 
 #include <cstdint>
+#include <resilience/base/call_options.hpp>
 #include <resilience/base/outcome.hpp>
 #include <resilience/base/time.hpp>
 #include <stop_token>
@@ -29,6 +30,16 @@ class CallContext {
     // Time left until the deadline: 0 once it has passed, Duration::max() without one.
     [[nodiscard]] Duration remaining() const noexcept {
         return deadline_ == never ? Duration::max() : time_between(now(), deadline_);
+    }
+
+    // For a call inside this one: it inherits deadline and priority. Its tokens and its report are its own. A timeout
+    // may be added; the earlier of the two wins.
+    //
+    //     inner.execute(call.options(), call.stop_token(), [&] { return client.get(url); });
+    [[nodiscard]] CallOptions options() const noexcept {
+        CallOptions inherited{.priority = priority_};
+        if (deadline_ != never) inherited.deadline = deadline_;
+        return inherited;
     }
 
     [[nodiscard]] Priority priority() const noexcept { return priority_; }

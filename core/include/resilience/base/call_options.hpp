@@ -35,11 +35,11 @@ std::ostream& operator<<(std::ostream& out, RetryStop stop);
 // Filled when the call ends, also when it ends with an exception.
 struct CallReport {
     std::uint32_t attempts = 0;    // functions begun; a refused attempt is not one
-    Duration waited_in_queue{};    // 0: no policy of this version has a waiting room
+    Duration waited_in_queue{};    // in the lines of bulkheads and rate limiters
     Duration waited_in_backoff{};  // between attempts
     RetryStop retry_stopped = RetryStop::not_needed;
     std::optional<Rejection> refused{};  // the last refusal met on the way, even when the call was answered
-    std::string_view served_by{};        // empty: the answer is the function's own
+    std::string_view served_by{};        // empty: the function; "fallback": execute_or's
 };
 
 struct CallOptions {

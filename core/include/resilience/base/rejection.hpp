@@ -7,6 +7,7 @@
 //     rejected by circuit breaker "card_host": circuit open, retry after 9.8 s
 //     rejected by rate limiter "per_user": 30 tokens asked, capacity 20: can never be granted
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
@@ -60,6 +61,18 @@ struct Rejection {
 
     friend bool operator==(const Rejection&, const Rejection&) = default;
 };
+
+// How often a policy gave a reason.
+struct RejectionCount {
+    RejectionReason reason{};
+    std::uint64_t count = 0;
+};
+template <std::size_t Reasons>
+[[nodiscard]] constexpr std::uint64_t total_of(const std::array<RejectionCount, Reasons>& counts) noexcept {
+    std::uint64_t total = 0;
+    for (const RejectionCount& each : counts) total += each.count;
+    return total;
+}
 
 [[nodiscard]] std::string_view to_string(RejectionReason reason) noexcept;  // "circuit_open": for labels and headers
 [[nodiscard]] std::string_view to_string(PolicyKind kind) noexcept;         // "circuit_breaker"

@@ -1,35 +1,53 @@
 #pragma once
 
-// A rolling window of call results: exact counts over the last stretch of time, without a lock in the path of a call.
+// A rolling window of call results: exact counts over the last stretch of time, without a lock in the path of a call
+// and without a word that the threads of healthy calls would have to share.
 //
-//     std::mutex state_mutex;                                   // the owner's own; also covers its decisions
-//     RollingWindow window(10s, 10, state_mutex);
-//     WindowCounts counts = window.record(failed, now);         // this call's result is in `counts`
-//     if (reaches(counts.failures, counts.calls, threshold)) …  // each result is judged on what its own add returned
+//     std::mutex state_mutex;                                        // the owner's own; also covers its decisions
+//     StripedCounters<1> results;
+//     RollingWindow window(10s, 10, 20, results.counter(0), state_mutex);       // nobody judges fewer than 20 calls
+//     if (auto counts = window.record_failure(now, {1, 2})) …        // judge them: this result is in `counts`
+//     if (auto counts = window.record_success(now)) …                // absent where it cannot be what reaches a ratio
 //
 // Time is cut into buckets of window/buckets (rounded down to whole nanoseconds), whose edges are multiples of that
 // width from the clock's epoch. The window is the newest bucket seen and the `buckets - 1` before it.
 //
 // What it promises:
 //   - No result is lost, doubled or split. A result counts for at least the window less one bucket and at most the
-//     window, plus the time its own thread slept between reading the clock and its last add.
+//     window, plus the time its own thread slept between reading the clock and its add.
+//   - Counts that are returned are exact where results are added one after the other. Where threads add at once, the
+//     window had at least these failures with exactly these successes at some moment of the call: a share of failures
+//     that they reach was reached. And nothing is missed: of all results so far the last one is judged with all of
+//     them, or cannot be what makes them reach it (see below).
 //   - A result is judged on counts of which nobody had begun to expire any when it was added.
 //   - The window only turns forward. A `now` that runs backwards, or lies before the epoch, counts as the newest bucket
 //     seen; a `now` far ahead of everyone else's empties the window until then.
-//   - A window holds at most 2^31 calls. Beyond that further successes are not added to it, failures are up to 3 *
-//   2^30,
-//     and saturated() counts what was left out. The totals have all of them.
+//   - A bucket that is over keeps at most 2^32 - 1 successes and as many failures. What it had beyond that leaves the
+//     window, not the totals, and is counted by saturated().
 //
-// How. `total` counts everything ever recorded in one word (calls in the low half, failures in the high half) and never
-// falls; `expired` is what has left the window. Window = total - expired as one 64-bit subtraction, exact even when the
-// halves wrap. record() adds to the total first and then the same to the newest bucket: two locked operations. Turning
-// to a later bucket moves the buckets that leave into `expired`; it happens under the owner's mutex, by whoever first
-// sees it due, with the turn word marked busy meanwhile. If the turn word did not move between record()'s two reads of
-// it, no turn began before the add, so total - expired is the window as published; if it did move, record() finishes
-// under the mutex. Two results added after an idle hour can therefore not be judged on the hour-old counts.
+// How. Two totals never fall: failures in a word that all threads share, successes in a counter striped by thread. What
+// of them lies before the window is `start`, so window = totals - start. A result is in the bucket that was the newest
+// when it was added; record() only adds to a total, and the turn to a later bucket notes how far the totals had come.
+// It happens under the owner's mutex, by whoever first sees it due, with the turn word marked busy meanwhile, and ends
+// with a read-modify-write of each word of the totals: an add before that one is in the old bucket, an add after it
+// sees the turn. If the turn word did not move between record()'s two reads of it, start is that of the result's own
+// bucket; if it did move, record() judges under the mutex. Two results added after an idle hour can therefore not be
+// judged on the hour-old counts.
 //
-// Cost: record() about 30 instructions and two locked operations; it takes the mutex only at a bucket's edge, and once
-// in 2^30 calls. Memory: 128 bytes and 8 bytes for each bucket, allocated in the constructor.
+// Why a success need not be judged once the window has `least_calls`. One more success lowers the share of failures. So
+// if the counts with it reach a ratio, those without it did as well, as long as they were enough to be judged; going
+// back like that ends at a failure, at the success that made the calls enough, or at a turn. All three are judged:
+// failures always, successes as long as `enough_` is not set, and whoever turns. `enough_` is set for the bucket in use
+// under the mutex, with counts that are judged in turn. A failure adds first and sums up the successes then; a success
+// adds first and looks at the failures then; both in the order of sequentially consistent operations, so the later of
+// two sees the earlier. The sum is taken stripe by stripe after the failures are known. Between turns successes grow by
+// ones, so the sum was right at some moment of the summing, at which there were at least those failures. A failure that
+// cannot reach the threshold even beside as few successes as somebody summed up before need not ask the stripes at all.
+//
+// Cost: record_success() about 20 instructions and one locked operation on a line of the thread's own;
+// record_failure() about 40, one locked operation on a shared line and one load for each stripe. The mutex is taken at
+// a bucket's edge, and once more in a bucket that begins with too few calls. Memory: 128 bytes and 8 bytes for each
+// bucket, allocated in the constructor; the stripes of the successes are the owner's.
 
 #include <algorithm>
 #include <atomic>
@@ -37,8 +55,12 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <resilience/base/atomics.hpp>
+#include <resilience/base/inlining.hpp>
 #include <resilience/base/time.hpp>
+#include <resilience/measure/fraction.hpp>
+#include <resilience/measure/striped_counters.hpp>
 
 namespace resilience::inline v1 {
 
@@ -52,167 +74,230 @@ struct WindowCounts {
 template <class Atomics = StandardAtomics>
 class alignas(cache_line) BasicRollingWindow {
   public:
-    // `window / buckets` must be at least 1 ns and `buckets` at least 1. `state_mutex` must outlive the window.
-    // `recorded_before` is what totals() starts from. Reads no clock. Throws std::bad_alloc.
-    BasicRollingWindow(Duration window, std::uint32_t buckets, typename Atomics::Mutex& state_mutex,
-                       WindowCounts recorded_before = {});
+    // `window / buckets` must be at least 1 ns and `buckets` at least 1. Fewer than `least_calls` in the window are
+    // judged by nobody. `successes` and `state_mutex` must outlive the window. Reads no clock. Throws std::bad_alloc.
+    BasicRollingWindow(Duration window, std::uint32_t buckets, std::uint32_t least_calls,
+                       BasicStripedCounter<Atomics> successes, typename Atomics::Mutex& state_mutex);
 
     BasicRollingWindow(const BasicRollingWindow&) = delete;
     BasicRollingWindow& operator=(const BasicRollingWindow&) = delete;
 
-    // Adds one result and returns the window's counts with it. Any thread that does not hold the state mutex.
-    WindowCounts record(bool failed, TimePoint now) noexcept {
-        const std::uint64_t one = packed(1, failed ? 1 : 0);
-        // Acquire, all three: what a turn publishes is seen with its edge, and whoever sees any part of a turn sees in
-        // the second read below that the turn had begun.
+    // ---- any thread that does not hold the state mutex
+
+    // Adds a failure and returns the counts to judge it by. Absent: they cannot reach `threshold`.
+    std::optional<WindowCounts> record_failure(TimePoint now, Fraction threshold) noexcept;
+
+    // Adds a success. Absent: no judgement is called for, it cannot be what makes the window reach a failure ratio.
+    RESILIENCE_HOT std::optional<WindowCounts> record_success(TimePoint now) noexcept {
+        // Acquire: what a turn publishes is seen with its edge.
         const std::int64_t edge = turn_.load(std::memory_order_acquire);
         if (now.time_since_epoch().count() >= edge) [[unlikely]]
-            return record_at_edge(one, now);
-        const std::uint64_t expired = expired_.load(std::memory_order_acquire);
-        Word* const bucket = current_.load(std::memory_order_acquire);
-        // Acquire and release: whose add follows that of a thread which saw a later edge sees that edge too. Release
-        // also for totals(): what led to this result is seen by whoever sees it counted.
-        const std::uint64_t total = total_.fetch_add(one, std::memory_order_acq_rel) + one;
+            return record_at_edge(false, now);
+        successes_.add();
+        // Acquire: who sees what a turn left here sees below that it had begun. So does who added after it.
+        if (!enough_.load(std::memory_order_acquire)) [[unlikely]]
+            return count_until_enough(edge, now);
         if (turn_.load(std::memory_order_acquire) != edge) [[unlikely]]
-            return finish_beside_turn(one, now);
-        const std::uint64_t counts = total - expired;
-        if (static_cast<std::uint32_t>(total) % renewal_interval == 0) [[unlikely]]
-            renew_base();
-        if (static_cast<std::uint32_t>(counts) >= most_calls) [[unlikely]]
-            return add_to_bucket(one, total, expired, *bucket);
-        // Release: pairs with the drain of the bucket.
-        bucket->fetch_add(one, std::memory_order_release);
-        return unpacked(counts);
+            return count_beside_turn(now);
+        return std::nullopt;
     }
 
-    // As record(), for a caller that holds the state mutex.
-    WindowCounts record_locked(bool failed, TimePoint now) noexcept {
-        return add_locked(packed(1, failed ? 1 : 0), now);
+    // Everything ever recorded. Never falls for one reader. What a thread did before it recorded a result is seen by
+    // whoever sees the result here: a reader that reads the number of admitted calls afterwards finds no result without
+    // its admission.
+    [[nodiscard]] WindowCounts totals() const noexcept {
+        const std::uint64_t failures = failures_.load(std::memory_order_acquire);
+        return {failures + successes_.read(), failures};
     }
 
-    // The counts of the window at `now`. A pure function of what is stored and `now`: buckets that are overdue no
-    // longer count, although nobody has turned the window yet. Any thread; waits for nobody (it starts again when a
-    // turn began while it was adding up). A result is seen once its record() has returned. Costs one load for each
-    // bucket.
-    [[nodiscard]] WindowCounts counts(TimePoint now) const noexcept;
-
-    // Everything ever recorded, in 64 bits. Any thread; never falls. What a thread did before it recorded a result is
-    // seen by whoever sees the result here: a reader that reads the number of admitted calls afterwards finds no result
-    // without its admission.
-    [[nodiscard]] WindowCounts totals() const noexcept;
-
-    // Empties the window and keeps the totals: a new period begins. The caller holds the state mutex. A record() that
-    // is under way meanwhile may leave its result in the new period; who cannot have that alternates between two
-    // windows and forgets one only when it takes it into use again.
-    void forget_locked(TimePoint now) noexcept;
-
-    // Results left out of the window (not out of the totals) because it was full.
+    // Results that left a window, not the totals, because their bucket was full.
     [[nodiscard]] std::uint64_t saturated() const noexcept { return saturated_.load(std::memory_order_relaxed); }
 
     [[nodiscard]] Duration bucket_width() const noexcept { return Duration{width_}; }
     // The effective window: bucket_width() * buckets.
     [[nodiscard]] Duration window() const noexcept { return Duration{width_ * static_cast<std::int64_t>(buckets_)}; }
 
+    // ---- under the state mutex
+
+    // Adds a result and returns the counts to judge it by.
+    WindowCounts record_locked(bool failed, TimePoint now) noexcept;
+
+    // The counts of the window at `now`. A pure function of what is stored and `now`: buckets that are overdue no
+    // longer count, although nobody has turned the window yet.
+    [[nodiscard]] WindowCounts counts_locked(TimePoint now) const noexcept;
+
+    // Empties the window and keeps the totals: a new period begins. A record() that is under way meanwhile may leave
+    // its result in the new period, or judge by the old one; who cannot have that alternates between two windows and
+    // forgets one only when it takes it into use again.
+    void forget_locked(TimePoint now) noexcept;
+
   private:
     using Word = typename Atomics::template Atomic<std::uint64_t>;
-    using SignedWord = typename Atomics::template Atomic<std::int64_t>;
+    // What a bucket that is over had.
+    struct Bucket {
+        std::uint32_t successes = 0;
+        std::uint32_t failures = 0;
+    };
 
     // The turn word while a turn is under way: every `now` is at or after it.
     static constexpr std::int64_t busy = std::numeric_limits<std::int64_t>::min();
-    static constexpr std::uint32_t most_calls = std::uint32_t{1} << 31;
-    static constexpr std::uint32_t most_calls_with_failures = std::uint32_t{3} << 30;
-    static constexpr std::uint32_t renewal_interval = std::uint32_t{1} << 30;
+    // How many successes of a thread may pass without one that finds out whether the calls are enough by now.
+    static constexpr std::uint64_t unasked = 16;
 
-    static constexpr std::uint64_t packed(std::uint64_t calls, std::uint64_t failures) noexcept {
-        return calls + (failures << 32);
-    }
-    static constexpr WindowCounts unpacked(std::uint64_t word) noexcept {
-        return {static_cast<std::uint32_t>(word), word >> 32};
+    static constexpr WindowCounts counts_of(std::uint64_t successes, std::uint64_t failures) noexcept {
+        return {successes + failures, failures};
     }
 
     std::int64_t bucket_of(TimePoint now) const noexcept;
     std::int64_t end_of(std::int64_t bucket) const noexcept;
-    Word& slot_of(std::int64_t bucket) const noexcept;
-    WindowCounts add_locked(std::uint64_t one, TimePoint now) noexcept;
-    [[gnu::noinline]] WindowCounts add_to_bucket(std::uint64_t one, std::uint64_t total, std::uint64_t expired,
-                                                 Word& bucket) noexcept;
+    Bucket& bucket_at(std::int64_t number) const noexcept;
+    WindowCounts current_locked() const noexcept;
     void turn_if_due_locked(TimePoint now) noexcept;
     void turn_locked(std::int64_t bucket, std::uint32_t leaving) noexcept;
-    void renew_base_locked() noexcept;
-    [[gnu::cold, gnu::noinline]] WindowCounts record_at_edge(std::uint64_t one, TimePoint now) noexcept;
-    [[gnu::cold, gnu::noinline]] WindowCounts finish_beside_turn(std::uint64_t one, TimePoint now) noexcept;
-    [[gnu::cold, gnu::noinline]] void renew_base() noexcept;
+    void close_bucket_locked(std::uint64_t successes, std::uint64_t failures, std::uint64_t& start_successes,
+                             std::uint64_t& start_failures) noexcept;
+    [[gnu::noinline]] std::optional<WindowCounts> count_until_enough(std::int64_t edge, TimePoint now) noexcept;
+    [[gnu::cold, gnu::noinline]] WindowCounts count_enough() noexcept;
+    [[gnu::cold, gnu::noinline]] WindowCounts record_at_edge(bool failed, TimePoint now) noexcept;
+    [[gnu::cold, gnu::noinline]] WindowCounts count_beside_turn(TimePoint now) noexcept;
 
-    // Read by every record(), written at bucket edges only.
-    SignedWord turn_{0};  // the instant at which the newest bucket ends, or `busy`
-    Word expired_;
-    typename Atomics::template Atomic<Word*> current_;  // the newest bucket
-    SignedWord newest_{-1};                             // its number; -1 is the time before the epoch
-    SignedWord target_{-1};                             // the number that is being turned to, set before any drain
-    std::unique_ptr<Word[]> slots_;
+    // Read by every record(), written under the mutex at bucket edges.
+    typename Atomics::template Atomic<std::int64_t> turn_{0};  // the instant the newest bucket ends at, or `busy`
+    typename Atomics::template Atomic<bool> enough_{false};    // the window has least_calls, whatever is added to it
+    const std::uint32_t least_calls_;
+    BasicStripedCounter<Atomics> successes_;
+    Word start_successes_;  // of the totals, what lies before the window
+    Word start_failures_{0};
+
+    // Of the totals, what lies before the newest bucket.
+    std::uint64_t bucket_successes_;
+    std::uint64_t bucket_failures_ = 0;
+
+    // Written by every failure.
+    alignas(cache_line) Word failures_{0};
+    Word least_successes_{0};  // of the total; what a failure has found, so that others need not
+
+    std::int64_t newest_ = -1;  // the number of the newest bucket; -1 is the time before the epoch
     std::int64_t width_;
+    std::unique_ptr<Bucket[]> closed_;
     typename Atomics::Mutex& state_mutex_;
-
-    // Written by every record().
-    alignas(cache_line) Word total_;
-    Word base_calls_;  // the totals in 64 bits at some instant less than 2^32 calls ago
-    Word base_failures_;
     Word saturated_{0};
     std::uint32_t buckets_;
 };
 
 template <class Atomics>
-BasicRollingWindow<Atomics>::BasicRollingWindow(Duration window, std::uint32_t buckets,
-                                                typename Atomics::Mutex& state_mutex, WindowCounts recorded_before)
-    : expired_(packed(recorded_before.calls, recorded_before.failures)),
-      slots_(std::make_unique<Word[]>(buckets)),
+BasicRollingWindow<Atomics>::BasicRollingWindow(Duration window, std::uint32_t buckets, std::uint32_t least_calls,
+                                                BasicStripedCounter<Atomics> successes,
+                                                typename Atomics::Mutex& state_mutex)
+    : least_calls_(least_calls),
+      successes_(successes),
+      start_successes_(successes.read()),
+      bucket_successes_(start_successes_.load(std::memory_order_relaxed)),
       width_(window.count() / buckets),
+      closed_(std::make_unique<Bucket[]>(buckets)),
       state_mutex_(state_mutex),
-      total_(packed(recorded_before.calls, recorded_before.failures)),
-      base_calls_(recorded_before.calls),
-      base_failures_(recorded_before.failures),
-      buckets_(buckets) {
-    current_.store(&slot_of(-1), std::memory_order_relaxed);
+      buckets_(buckets) {}
+
+template <class Atomics>
+std::optional<WindowCounts> BasicRollingWindow<Atomics>::record_failure(TimePoint now, Fraction threshold) noexcept {
+    // Acquire, all: what a turn publishes is seen with its edge, and whoever sees any part of a turn sees in the second
+    // read of its word that it had begun.
+    const std::int64_t edge = turn_.load(std::memory_order_acquire);
+    if (now.time_since_epoch().count() >= edge) [[unlikely]]
+        return record_at_edge(true, now);
+    const std::uint64_t start_successes = start_successes_.load(std::memory_order_acquire);
+    const std::uint64_t start_failures = start_failures_.load(std::memory_order_acquire);
+    const std::uint64_t failures = failures_.fetch_add(1, std::memory_order_seq_cst) + 1 - start_failures;
+    // Acquire: the successes that somebody found are seen.
+    std::uint64_t successes = least_successes_.load(std::memory_order_acquire);
+    WindowCounts counts = counts_of(successes - std::min(successes, start_successes), failures);
+    if (reaches(counts.failures, counts.calls, threshold)) {
+        successes = successes_.read();
+        least_successes_.store(successes, std::memory_order_release);
+        counts = counts_of(successes - start_successes, failures);
+    }
+    const bool ask = counts.calls >= least_calls_ && !enough_.load(std::memory_order_acquire);
+    if (turn_.load(std::memory_order_acquire) != edge) [[unlikely]]
+        return count_beside_turn(now);
+    if (ask) [[unlikely]]
+        return count_enough();
+    return reaches(counts.failures, counts.calls, threshold) ? std::optional(counts) : std::nullopt;
+}
+
+// A success in a window that may still have too few calls to be judged.
+template <class Atomics>
+std::optional<WindowCounts> BasicRollingWindow<Atomics>::count_until_enough(std::int64_t edge, TimePoint now) noexcept {
+    const std::uint64_t start_successes = start_successes_.load(std::memory_order_acquire);
+    const std::uint64_t start_failures = start_failures_.load(std::memory_order_acquire);
+    const std::uint64_t failures = failures_.load(std::memory_order_seq_cst) - start_failures;
+    // Without a failure there is nothing to reach, and asking now and then is enough to become quick again.
+    const bool ask = failures != 0 || successes_.read_own() % unasked == 0;
+    const WindowCounts counts = ask ? counts_of(successes_.read() - start_successes, failures) : WindowCounts{};
+    if (turn_.load(std::memory_order_acquire) != edge) [[unlikely]]
+        return count_beside_turn(now);
+    if (!ask) return std::nullopt;
+    return counts.calls < least_calls_ ? counts : count_enough();
+}
+
+// There are enough calls to judge and nobody has noted it. The mutex keeps the window from turning meanwhile; what is
+// noted holds until then, since counts only grow.
+template <class Atomics>
+WindowCounts BasicRollingWindow<Atomics>::count_enough() noexcept {
+    const std::lock_guard lock(state_mutex_);
+    const WindowCounts counts = current_locked();
+    // Release: whoever sees it set sees which turn it is of.
+    enough_.store(counts.calls >= least_calls_, std::memory_order_release);
+    return counts;
 }
 
 template <class Atomics>
-WindowCounts BasicRollingWindow<Atomics>::counts(TimePoint now) const noexcept {
-    for (;;) {
-        // Acquire: a newest bucket that was seen has its target seen in the second read below.
-        const std::int64_t target = target_.load(std::memory_order_acquire);
-        const std::int64_t newest = newest_.load(std::memory_order_acquire);
-        // During a turn the buckets after `newest` are empty or still hold what is leaving: both are left out.
-        const std::int64_t oldest = std::max(target, bucket_of(now)) - static_cast<std::int64_t>(buckets_) + 1;
-        std::uint64_t sum = 0;
-        for (std::int64_t bucket = std::max<std::int64_t>(oldest, -1); bucket <= newest; ++bucket) {
-            // Acquire: a bucket that was seen drained has its target seen in the second read below.
-            sum += slot_of(bucket).load(std::memory_order_acquire);
-        }
-        if (target_.load(std::memory_order_relaxed) == target) return unpacked(sum);
-    }
+WindowCounts BasicRollingWindow<Atomics>::record_at_edge(bool failed, TimePoint now) noexcept {
+    const std::lock_guard lock(state_mutex_);
+    return record_locked(failed, now);
 }
 
 template <class Atomics>
-WindowCounts BasicRollingWindow<Atomics>::totals() const noexcept {
-    for (;;) {
-        // Acquire: the base is never ahead of the word read after it.
-        const std::uint64_t calls = base_calls_.load(std::memory_order_acquire);
-        const std::uint64_t failures = base_failures_.load(std::memory_order_acquire);
-        // Acquire: what led to the results counted here is seen.
-        const std::uint64_t word = total_.load(std::memory_order_acquire);
-        // A thread that slept here while the base was renewed cannot tell how far the word has run.
-        if (base_calls_.load(std::memory_order_relaxed) != calls) continue;
-        // The word is calls + failures * 2^32 modulo 2^64, and each count is less than 2^32 above its base.
-        WindowCounts total;
-        total.calls = calls + static_cast<std::uint32_t>(word - calls);
-        total.failures = failures + static_cast<std::uint32_t>(((word - total.calls) >> 32) - failures);
-        return total;
+WindowCounts BasicRollingWindow<Atomics>::count_beside_turn(TimePoint now) noexcept {
+    const std::lock_guard lock(state_mutex_);
+    turn_if_due_locked(now);
+    return current_locked();
+}
+
+template <class Atomics>
+WindowCounts BasicRollingWindow<Atomics>::record_locked(bool failed, TimePoint now) noexcept {
+    turn_if_due_locked(now);
+    if (failed) {
+        failures_.fetch_add(1, std::memory_order_seq_cst);
+    } else {
+        successes_.add();
     }
+    return current_locked();
+}
+
+// Failures first: see the top.
+template <class Atomics>
+WindowCounts BasicRollingWindow<Atomics>::current_locked() const noexcept {
+    const std::uint64_t failures =
+        failures_.load(std::memory_order_seq_cst) - start_failures_.load(std::memory_order_relaxed);
+    return counts_of(successes_.read() - start_successes_.load(std::memory_order_relaxed), failures);
+}
+
+template <class Atomics>
+WindowCounts BasicRollingWindow<Atomics>::counts_locked(TimePoint now) const noexcept {
+    const std::int64_t oldest = std::max(newest_, bucket_of(now)) - static_cast<std::int64_t>(buckets_) + 1;
+    if (oldest > newest_) return {};
+    std::uint64_t failures = failures_.load(std::memory_order_seq_cst) - bucket_failures_;
+    std::uint64_t successes = successes_.read() - bucket_successes_;
+    for (std::int64_t number = std::max<std::int64_t>(oldest, -1); number < newest_; ++number) {
+        successes += bucket_at(number).successes;
+        failures += bucket_at(number).failures;
+    }
+    return counts_of(successes, failures);
 }
 
 template <class Atomics>
 void BasicRollingWindow<Atomics>::forget_locked(TimePoint now) noexcept {
-    turn_locked(std::max(bucket_of(now), newest_.load(std::memory_order_relaxed)), buckets_);
+    turn_locked(std::max(bucket_of(now), newest_), buckets_);
 }
 
 template <class Atomics>
@@ -230,89 +315,63 @@ std::int64_t BasicRollingWindow<Atomics>::end_of(std::int64_t bucket) const noex
 }
 
 template <class Atomics>
-typename BasicRollingWindow<Atomics>::Word& BasicRollingWindow<Atomics>::slot_of(std::int64_t bucket) const noexcept {
-    return slots_[static_cast<std::uint64_t>(bucket + buckets_) % buckets_];
-}
-
-template <class Atomics>
-WindowCounts BasicRollingWindow<Atomics>::add_locked(std::uint64_t one, TimePoint now) noexcept {
-    turn_if_due_locked(now);
-    const std::uint64_t total = total_.fetch_add(one, std::memory_order_acq_rel) + one;
-    if (static_cast<std::uint32_t>(total) % renewal_interval == 0) renew_base_locked();
-    return add_to_bucket(one, total, expired_.load(std::memory_order_relaxed),
-                         *current_.load(std::memory_order_relaxed));
+typename BasicRollingWindow<Atomics>::Bucket& BasicRollingWindow<Atomics>::bucket_at(
+    std::int64_t number) const noexcept {
+    return closed_[static_cast<std::uint64_t>(number + buckets_) % buckets_];
 }
 
 template <class Atomics>
 void BasicRollingWindow<Atomics>::turn_if_due_locked(TimePoint now) noexcept {
     const std::int64_t bucket = bucket_of(now);
-    const std::int64_t steps = bucket - newest_.load(std::memory_order_relaxed);
+    const std::int64_t steps = bucket - newest_;
     if (steps > 0) turn_locked(bucket, static_cast<std::uint32_t>(std::min<std::int64_t>(steps, buckets_)));
 }
 
-// Makes `bucket` the newest after moving the `leaving` oldest buckets into `expired`.
+// Makes `bucket` the newest; the `leaving` oldest buckets leave the window, the one that was the newest among them
+// where that is all of them.
 template <class Atomics>
 void BasicRollingWindow<Atomics>::turn_locked(std::int64_t bucket, std::uint32_t leaving) noexcept {
-    const std::int64_t newest = newest_.load(std::memory_order_relaxed);
+    // Relaxed: published by the operations on the totals, to whoever adds to them from there on.
     turn_.store(busy, std::memory_order_relaxed);
-    // Before any drain, and published by it: a reader that adds up a drained bucket starts again.
-    target_.store(bucket, std::memory_order_relaxed);
-    std::uint64_t left = 0;
+    const std::uint64_t failures = failures_.fetch_add(0, std::memory_order_seq_cst);
+    const std::uint64_t successes = successes_.read_and_publish();
+
+    std::uint64_t start_successes = start_successes_.load(std::memory_order_relaxed);
+    std::uint64_t start_failures = start_failures_.load(std::memory_order_relaxed);
+    close_bucket_locked(successes, failures, start_successes, start_failures);
     for (std::uint32_t step = 1; step <= leaving; ++step) {
-        left += slot_of(newest + step).exchange(0, std::memory_order_acq_rel);
+        Bucket& left = bucket_at(newest_ + step);
+        start_successes += left.successes;
+        start_failures += left.failures;
+        left = {};
     }
+    newest_ = bucket;
+
+    const std::uint64_t calls = successes - start_successes + failures - start_failures;
     // Release, all four: whoever sees one of them sees `busy` or what followed it.
-    expired_.fetch_add(left, std::memory_order_release);
-    current_.store(&slot_of(bucket), std::memory_order_release);
-    newest_.store(bucket, std::memory_order_release);
+    start_successes_.store(start_successes, std::memory_order_release);
+    start_failures_.store(start_failures, std::memory_order_release);
+    enough_.store(calls >= least_calls_, std::memory_order_release);
     turn_.store(end_of(bucket), std::memory_order_release);
 }
 
+// Notes what the newest bucket had, up to what fits; the rest is before the window from now on.
 template <class Atomics>
-void BasicRollingWindow<Atomics>::renew_base_locked() noexcept {
-    const WindowCounts total = totals();
-    // Calls last: totals() reads them first and again, so it never uses failures older than its calls.
-    base_failures_.store(total.failures, std::memory_order_release);
-    base_calls_.store(total.calls, std::memory_order_release);
-}
-
-template <class Atomics>
-void BasicRollingWindow<Atomics>::renew_base() noexcept {
-    const std::lock_guard lock(state_mutex_);
-    renew_base_locked();
-}
-
-template <class Atomics>
-WindowCounts BasicRollingWindow<Atomics>::record_at_edge(std::uint64_t one, TimePoint now) noexcept {
-    const std::lock_guard lock(state_mutex_);
-    return add_locked(one, now);
-}
-
-template <class Atomics>
-WindowCounts BasicRollingWindow<Atomics>::finish_beside_turn(std::uint64_t one, TimePoint now) noexcept {
-    const std::lock_guard lock(state_mutex_);
-    turn_if_due_locked(now);
-    const std::uint64_t total = total_.load(std::memory_order_acquire);
-    // The add may have been the one that has to renew the base.
-    renew_base_locked();
-    return add_to_bucket(one, total, expired_.load(std::memory_order_relaxed),
-                         *current_.load(std::memory_order_relaxed));
-}
-
-// The second half of an add that is not the ordinary one: the window may be full.
-template <class Atomics>
-WindowCounts BasicRollingWindow<Atomics>::add_to_bucket(std::uint64_t one, std::uint64_t total, std::uint64_t expired,
-                                                        Word& bucket) noexcept {
-    const std::uint64_t counts = total - expired;
-    const std::uint32_t limit = one >> 32 != 0 ? most_calls_with_failures : most_calls;
-    if (static_cast<std::uint32_t>(counts) <= limit) {
-        bucket.fetch_add(one, std::memory_order_release);
-        return unpacked(counts);
-    }
-    // It leaves the window at once. Release: whoever sees it gone had to see it come.
-    expired_.fetch_add(one, std::memory_order_release);
-    saturated_.fetch_add(1, std::memory_order_relaxed);
-    return unpacked(counts - one);
+void BasicRollingWindow<Atomics>::close_bucket_locked(std::uint64_t successes, std::uint64_t failures,
+                                                      std::uint64_t& start_successes,
+                                                      std::uint64_t& start_failures) noexcept {
+    constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+    const std::uint64_t had_successes = successes - bucket_successes_;
+    const std::uint64_t had_failures = failures - bucket_failures_;
+    const Bucket kept{static_cast<std::uint32_t>(std::min(had_successes, most)),
+                      static_cast<std::uint32_t>(std::min(had_failures, most))};
+    start_successes += had_successes - kept.successes;
+    start_failures += had_failures - kept.failures;
+    bucket_at(newest_) = kept;
+    bucket_successes_ = successes;
+    bucket_failures_ = failures;
+    const std::uint64_t left_out = had_successes - kept.successes + had_failures - kept.failures;
+    if (left_out != 0) saturated_.fetch_add(left_out, std::memory_order_relaxed);
 }
 
 extern template class BasicRollingWindow<StandardAtomics>;

@@ -82,6 +82,13 @@ struct alignas(cache_line) TokenBlock {
         return units;
     }
 
+    // The units of both together, held at the largest number: a line can ask for more than time will ever bring.
+    [[nodiscard]] std::int64_t units_of(std::uint64_t ahead, std::uint64_t tokens) const noexcept {
+        const Unsigned128 units =
+            (Unsigned128{ahead} + tokens) * static_cast<Unsigned128>(static_cast<std::uint64_t>(units_per_token));
+        return static_cast<std::int64_t>(std::min<Unsigned128>(units, token_position_moved));
+    }
+
     // The first nanosecond from `elapsed` < token_span on at which `from + units` units have grown; exact within the
     // span.
     [[nodiscard]] std::uint64_t first_reaching(std::int64_t from, std::int64_t units,

@@ -78,7 +78,9 @@ class BasicTokenBucket {
 
     // How long after `now` the first nanosecond lies at which `tokens` could be taken if nobody takes any meanwhile;
     // 0 if they could be taken at `now`, Duration::max() if never. Costs one division.
-    [[nodiscard]] Duration time_until(std::uint64_t tokens, TimePoint now) const noexcept;
+    //
+    // With `ahead`: for somebody in a line, before whom that many tokens are taken, each as soon as it is there.
+    [[nodiscard]] Duration time_until(std::uint64_t tokens, TimePoint now, std::uint64_t ahead = 0) const noexcept;
 
     // Whole tokens in the bucket at `now`.
     [[nodiscard]] std::uint64_t available(TimePoint now) const noexcept;
@@ -186,17 +188,20 @@ std::uint64_t BasicTokenBucket<Atomics>::drain(TimePoint now) noexcept {
 }
 
 template <class Atomics>
-Duration BasicTokenBucket<Atomics>::time_until(std::uint64_t tokens, TimePoint now) const noexcept {
-    if (tokens == 0) return Duration::zero();
+Duration BasicTokenBucket<Atomics>::time_until(std::uint64_t tokens, TimePoint now,
+                                               std::uint64_t ahead) const noexcept {
+    if (tokens == 0 && ahead == 0) return Duration::zero();
     const Reading reading = newest();
     const Block& block = *reading.block;
     if (tokens > block.capacity) return Duration::max();
-    const std::int64_t units = static_cast<std::int64_t>(tokens) * block.units_per_token;
+    const std::int64_t units = block.units_of(ahead, tokens);
     const std::uint64_t elapsed = block.elapsed_at(now);
     std::uint64_t wait = 0;
     if (elapsed < detail::token_span) {
-        if (reading.position <= block.grown(elapsed) - units) return Duration::zero();
-        wait = block.first_reaching(reading.position, units, elapsed) - elapsed;
+        const std::int64_t grown = block.grown(elapsed);
+        const std::int64_t base = std::max(reading.position, grown - block.capacity_units);
+        if (base <= grown - units) return Duration::zero();
+        wait = block.first_reaching(base, units, elapsed) - elapsed;
     } else {
         // As though the origin had been moved to `now`, as the next try_take does.
         const std::int64_t level = block.level(reading.position, now);

@@ -5,38 +5,21 @@
 //     the function returns        execute returns
 //     T                           std::expected<T, Rejection>
 //     void                        std::expected<void, Rejection>
-//     std::expected<T, E>         the same type where rejection_to<E> exists, else std::expected of it
+//     std::expected<T, E>         the same type where rejection_to<E> exists (rejection_to.hpp), else std::expected of
+//                                 it
 //
 // An exception of the function is thrown on unchanged. A late answer is dropped and becomes deadline_exceeded.
 
-#include <concepts>
 #include <exception>
 #include <expected>
 #include <resilience/base/rejection.hpp>
+#include <resilience/pipeline/rejection_to.hpp>
 #include <resilience/pipeline/slot.hpp>
 #include <resilience/pipeline/step.hpp>
 #include <type_traits>
 #include <utility>
 
 namespace resilience::inline v1 {
-
-// Says how a Rejection becomes an error of your own type, so that `execute` need not nest two `expected`s:
-//
-//     template <> struct resilience::rejection_to<MyError> {
-//         static MyError convert(const Rejection& rejection) { return MyError{to_string(rejection)}; }
-//     };
-template <class Error>
-struct rejection_to;
-
-template <>
-struct rejection_to<Rejection> {
-    static Rejection convert(const Rejection& rejection) noexcept { return rejection; }
-};
-
-template <class Error>
-concept HoldsRejection = requires(const Rejection& rejection) {
-    { rejection_to<Error>::convert(rejection) } -> std::convertible_to<Error>;
-};
 
 namespace detail {
 
@@ -93,8 +76,9 @@ template <class Raw>
 }
 
 // The report's counterpart of the answer.
-RESILIENCE_COLD inline void fill(CallReport& report, const Step& step, CallState& call, bool started) noexcept {
+RESILIENCE_COLD inline void fill(CallReport& report, Step step, CallState& call, bool started) noexcept {
     report = CallReport{.attempts = started ? call.tries - call.tries_refused : 0,
+                        .waited_in_queue = call.waited_in_queue,
                         .waited_in_backoff = call.waited_in_backoff,
                         .retry_stopped = call.retry_stopped};
     if (call.met_refusal()) report.refused = call.refusal();

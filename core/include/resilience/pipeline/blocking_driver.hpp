@@ -8,6 +8,8 @@
 
 #include <memory>
 #include <resilience/base/call_options.hpp>
+#include <resilience/base/parker.hpp>
+#include <resilience/base/waiter.hpp>
 #include <resilience/pipeline/answer.hpp>
 #include <resilience/pipeline/blocking_time.hpp>
 #include <resilience/pipeline/machine.hpp>
@@ -16,6 +18,8 @@
 #include <utility>
 
 namespace resilience::inline v1::detail {
+
+inline const std::stop_token never_stops{};
 
 // What every part of one blocking call shares.
 template <class Pipeline, class Time>
@@ -60,6 +64,18 @@ class ErasedDriver {
     [[nodiscard]] ErasedDriver& cold() noexcept { return *this; }
     [[nodiscard]] Random& random() const noexcept { return call_.time.random(); }
     [[nodiscard]] bool stop_requested() const noexcept { return call_.stop.stop_requested(); }
+    [[nodiscard]] TimePoint now() const noexcept { return call_.time.now(); }
+    // Where a queue wakes this thread. Asked for by polls only, hence inside finish_waiting.
+    static constexpr bool blocks = true;
+    [[nodiscard]] Waker waker() const noexcept {
+        return {[](void* parker, Waiter& waiter) noexcept {
+                    static_cast<Parker*>(parker)->wake([&waiter] { waiter.arrive(); });
+                },
+                parker_};
+    }
+    void await_delivery(const Waiter& waiter) {
+        while (waiter.look() == WaitState::called || waiter.look() == WaitState::leaving) parker_->park(never, {});
+    }
     Step begin(Attempt<Result>& attempt, CallContext& context, TimePoint) {
         return run_(function_, attempt, context, call_);
     }
@@ -72,16 +88,23 @@ class ErasedDriver {
     // Waits and polls until the call is done. A forced unwind on the way abandons the machine, which drops its permits.
     template <class Machine>
     RESILIENCE_COLD Step finish_waiting(Machine& machine, Step step) {
+        Parker parker;
+        parker_ = &parker;
         auto abandon = [this](Machine* pending) noexcept { pending->abandon(*this); };
         std::unique_ptr<Machine, decltype(abandon)> pending(&machine, abandon);
         bool cancelled = false;
         do {
-            call_.time.wait_until(step.at, call_.stop);
+            TimePoint now = call_.time.now();
+            if (step.at > now) {
+                // A stop that is known must not keep waking a thread that waits for something else.
+                call_.time.wait_until(step.at, cancelled ? never_stops : call_.stop, parker);
+                now = call_.time.now();
+            }
             if (!cancelled && call_.stop.stop_requested()) {
                 cancelled = true;
-                machine.cancel(*this, call_.time.now(), Cause::caller);
+                machine.cancel(*this, now, Cause::caller);
             }
-            step = machine.poll(*this, call_.time.now());
+            step = machine.poll(*this, now);
         } while (!step.is_done());
         (void)pending.release();
         return step;
@@ -91,6 +114,7 @@ class ErasedDriver {
     void* function_;
     Run run_;
     BlockingCall<Pipeline, Time>& call_;
+    Parker* parker_ = nullptr;
 };
 
 // The driver of the way in: the function is known and melts into the caller.

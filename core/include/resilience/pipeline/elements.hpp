@@ -1,13 +1,23 @@
 #pragma once
 
 // What may stand in the list of a pipeline, and how each entry is held: borrowed, shared, or built and owned.
+//
+//     breaker                            a named policy: borrowed, must outlive the pipeline
+//     std::shared_ptr<CircuitBreaker>    shared; null is refused with its stage
+//     RetryConfig{…}                     built into an unnamed policy that the pipeline and its copies share
+//     breaker.with(classifier)           a policy with a classifier of its own; with_classifier(pointer, classifier)
+//     classify(classifier)               no stage: the classifier of the whole pipeline
+//     another pipeline                   its stages stand here, its policies are held as that pipeline holds them
+//     allow_nested_retry                 no stage: more than one entry with a retry is meant
 
 #include <concepts>
 #include <cstddef>
 #include <memory>
 #include <resilience/base/config_error.hpp>
 #include <resilience/pipeline/classify.hpp>
+#include <resilience/pipeline/judged_gate_stage.hpp>
 #include <resilience/pipeline/machine.hpp>
+#include <resilience/policies/with_classifier.hpp>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -19,6 +29,9 @@ struct AllowNestedRetry {};
 inline constexpr AllowNestedRetry allow_nested_retry{};
 
 class RetryExecutor;
+class AnyPipeline;
+template <class... Elements>
+class Pipeline;
 
 namespace detail {
 
@@ -54,13 +67,29 @@ template <class T>
 concept PolicyConfig = requires { typename OwnedPolicy<T>::type; };
 
 template <class T>
+inline constexpr bool has_own_classifier = false;
+template <class PolicyType, class C>
+inline constexpr bool has_own_classifier<WithClassifier<PolicyType, C>> = true;
+
+template <class T>
+inline constexpr bool is_pipeline = false;
+template <class... Elements>
+inline constexpr bool is_pipeline<Pipeline<Elements...>> = true;
+
+template <class T>
 inline constexpr bool is_classifier = false;
 template <class C>
 inline constexpr bool is_classifier<ClassifyWith<C>> = true;
 
+// What has no place in a pipeline: kept as a type only to say so.
+template <class T>
+struct NoElement {};
+
 // ---- from the type of an argument to what the pipeline holds for it
 template <class Argument, class Plain = std::remove_cvref_t<Argument>>
-struct ElementOf;  // not defined for what has no place in a pipeline
+struct ElementOf {
+    using type = NoElement<Plain>;
+};
 
 template <class Argument, class Plain>
     requires Policy<Plain> && std::is_lvalue_reference_v<Argument>
@@ -82,7 +111,8 @@ struct ElementOf<Argument, Plain> {
     using type = typename OwnedPolicy<Plain>::type;
 };
 template <class Argument, class Plain>
-    requires(is_classifier<Plain> || std::same_as<Plain, AllowNestedRetry>)
+    requires(is_classifier<Plain> || has_own_classifier<Plain> || is_pipeline<Plain> ||
+             std::same_as<Plain, AllowNestedRetry>)
 struct ElementOf<Argument, Plain> {
     using type = Plain;
 };
@@ -118,26 +148,54 @@ class HeldPolicy<ClassifyWith<C>> {
   private:
     C classifier_;
 };
+template <class PolicyType, class C>
+class HeldPolicy<WithClassifier<PolicyType, C>> {
+  public:
+    explicit HeldPolicy(WithClassifier<PolicyType, C> with) : with_(std::move(with)) {}
+    [[nodiscard]] const WithClassifier<PolicyType, C>* get() const noexcept { return with_.policy ? &with_ : nullptr; }
+
+  private:
+    WithClassifier<PolicyType, C> with_;
+};
+template <class... Elements>
+class HeldPolicy<Pipeline<Elements...>> {
+  public:
+    explicit HeldPolicy(Pipeline<Elements...> inner) : inner_(std::move(inner)) {}
+    [[nodiscard]] const Pipeline<Elements...>& inner() const noexcept { return inner_; }
+
+  private:
+    Pipeline<Elements...> inner_;
+};
 template <>
 class HeldPolicy<AllowNestedRetry> {
   public:
     explicit HeldPolicy(AllowNestedRetry) noexcept {}
 };
-// Exists so that the message about the temporary is the only error of the line.
+// These two exist so that the message about what was given is the only error of the line.
 template <class PolicyType>
 class HeldPolicy<TemporaryPolicy<PolicyType>> {
   public:
     template <class Argument>
     explicit HeldPolicy(Argument&&) noexcept {}
 };
+template <class T>
+class HeldPolicy<NoElement<T>> {
+  public:
+    template <class Argument>
+    explicit HeldPolicy(Argument&&) noexcept {}
+};
 
 template <class Element>
-inline constexpr bool is_policy_element = Policy<Element>;
+inline constexpr bool is_policy_element = Policy<Element> || has_own_classifier<Element>;
 
 template <class Element>
 inline constexpr bool is_temporary = false;
 template <class PolicyType>
 inline constexpr bool is_temporary<TemporaryPolicy<PolicyType>> = true;
+template <class Element>
+inline constexpr bool is_no_element = false;
+template <class T>
+inline constexpr bool is_no_element<NoElement<T>> = true;
 
 // RetryExecutor stands for its policy; everything else for itself.
 template <class Argument>
@@ -149,31 +207,68 @@ template <class Argument>
     }
 }
 
+// ---- counting what an entry brings with it
+template <class Element>
+struct Counts {
+    static constexpr int policies = is_policy_element<Element> ? 1 : 0;
+    static constexpr int classifiers = is_classifier<Element> ? 1 : 0;
+    static constexpr bool retries = std::same_as<Element, Retry>;
+    static constexpr bool judges = is_classifier<Element> || has_own_classifier<Element>;
+};
 template <class... Elements>
-inline constexpr std::size_t classifier_count = (std::size_t{0} + ... + (is_classifier<Elements> ? 1 : 0));
-template <class... Elements>
-inline constexpr std::size_t policy_count = (std::size_t{0} + ... + (is_policy_element<Elements> ? 1 : 0));
-template <class... Elements>
-inline constexpr std::size_t retry_count = (std::size_t{0} + ... + (std::same_as<Elements, Retry> ? 1 : 0));
+struct Counts<Pipeline<Elements...>> {
+    static constexpr int policies = (0 + ... + Counts<Elements>::policies);
+    static constexpr int classifiers = (0 + ... + Counts<Elements>::classifiers);
+    static constexpr bool retries = (Counts<Elements>::retries || ...);
+    static constexpr bool judges = (Counts<Elements>::judges || ...);
+};
 
-// The place in the list of the policy with the given number, counting policies only.
+template <class... Elements>
+inline constexpr int classifier_count = (0 + ... + Counts<Elements>::classifiers);
+template <class... Elements>
+inline constexpr int policy_count = (0 + ... + Counts<Elements>::policies);
+// Entries with a retry: a pipeline with two of them has said already that it means them.
+template <class... Elements>
+inline constexpr int retry_count = (0 + ... + (Counts<Elements>::retries ? 1 : 0));
+
+// Where the policy of a number is, counting policies only: its entry, and its number within that entry.
+struct Place {
+    std::size_t entry;
+    int number;
+};
 template <int Number, class... Elements>
-[[nodiscard]] consteval std::size_t place_of_policy() {
-    constexpr bool counts[] = {is_policy_element<Elements>...};
-    int seen = -1;
-    for (std::size_t place = 0; place < sizeof...(Elements); ++place) {
-        if (counts[place] && ++seen == Number) return place;
-    }
-    return sizeof...(Elements);
+[[nodiscard]] consteval Place place_of_policy() {
+    constexpr int counts[] = {Counts<Elements>::policies...};
+    int number = Number;
+    std::size_t entry = 0;
+    while (number >= counts[entry]) number -= counts[entry++];
+    return {entry, number};
 }
 
 template <class... Elements>
 [[nodiscard]] consteval std::size_t place_of_classifier() {
-    constexpr bool found[] = {is_classifier<Elements>...};
+    constexpr int counts[] = {Counts<Elements>::classifiers...};
     std::size_t place = 0;
-    while (!found[place]) ++place;
+    while (counts[place] == 0) ++place;
     return place;
 }
+
+// Whether the classifier of an entry, if it has one, judges what the function returns.
+template <class Element, class Result>
+[[nodiscard]] consteval bool element_accepts() {
+    if constexpr (requires { typename Element::classifier_type; }) {
+        return accepts<typename Element::classifier_type, Result>();
+    } else if constexpr (is_pipeline<Element>) {
+        return Element::template classifiers_accept<Result>();
+    } else {
+        return true;
+    }
+}
+
+template <class PolicyType, class C, int Index, class InnerStage>
+struct StageFor<WithClassifier<PolicyType, C>, Index, InnerStage> {
+    using type = JudgedGateStage<PolicyType, Index, InnerStage>;
+};
 
 // The machine of a list that has entries which are no stages.
 template <class Leaf, int Index, class... Elements>
@@ -190,22 +285,31 @@ template <class Leaf, int Index, class Element, class... Rest>
 struct NestOf<Leaf, Index, Element, Rest...> {
     using type = typename NestOf<Leaf, Index, Rest...>::type;
 };
-
-template <class PolicyType>
-[[nodiscard]] constexpr const char* kind_in_words() noexcept {
-    if constexpr (std::same_as<PolicyType, CircuitBreaker>) return "circuit breaker";
-    if constexpr (std::same_as<PolicyType, RateLimiter>) return "rate limiter";
-    if constexpr (std::same_as<PolicyType, Bulkhead>) return "bulkhead";
-    if constexpr (std::same_as<PolicyType, Retry>) return "retry";
-    return "policy";
-}
+template <class Leaf, int Index, class... Inner, class... Rest>
+struct NestOf<Leaf, Index, Pipeline<Inner...>, Rest...> {
+    using Inside = typename NestOf<Leaf, Index + policy_count<Inner...>, Rest...>::type;
+    using type = typename NestOf<Inside, Index, Inner...>::type;
+};
 
 template <class Element>
-void refuse_null(const HeldPolicy<Element>& held, std::size_t& stage, ConfigProblems& problems) {
+inline constexpr const char* kind_in_words = "policy";
+template <>
+inline constexpr const char* kind_in_words<CircuitBreaker> = "circuit breaker";
+template <>
+inline constexpr const char* kind_in_words<RateLimiter> = "rate limiter";
+template <>
+inline constexpr const char* kind_in_words<Bulkhead> = "bulkhead";
+template <>
+inline constexpr const char* kind_in_words<Retry> = "retry";
+template <class PolicyType, class C>
+inline constexpr const char* kind_in_words<WithClassifier<PolicyType, C>> = kind_in_words<PolicyType>;
+
+template <class Element>
+void refuse_null(const HeldPolicy<Element>& held, int& stage, ConfigProblems& problems) {
+    stage += Counts<Element>::policies;
     if constexpr (is_policy_element<Element>) {
-        ++stage;
         if (held.get() == nullptr) {
-            problems.add("stage " + std::to_string(stage), std::string("null ") + kind_in_words<Element>());
+            problems.add("stage " + std::to_string(stage), std::string("null ") + kind_in_words<Element>);
         }
     }
 }

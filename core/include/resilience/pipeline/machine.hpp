@@ -24,5 +24,14 @@ template <int Index, class InnerStage>
 struct StageFor<Retry, Index, InnerStage> {
     using type = RetryStage<Index, InnerStage>;
 };
+// Policies in whose line a call may wait.
+template <int Index, class InnerStage>
+struct StageFor<Bulkhead, Index, InnerStage> {
+    using type = QueueStage<Bulkhead, Index, InnerStage>;
+};
+template <int Index, class InnerStage>
+struct StageFor<RateLimiter, Index, InnerStage> {
+    using type = QueueStage<RateLimiter, Index, InnerStage>;
+};
 
 }  // namespace resilience::inline v1::detail

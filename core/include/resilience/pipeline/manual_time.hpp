@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <resilience/base/parker.hpp>
 #include <resilience/base/random.hpp>
 #include <resilience/base/time.hpp>
 #include <stop_token>
@@ -22,7 +23,9 @@ class ManualTime {
 
     [[nodiscard]] TimePoint now() const noexcept { return TimePoint{Duration{now_.load(std::memory_order_relaxed)}}; }
     void advance(Duration by) noexcept { move_to(saturating_add(now(), by)); }
-    void wait_until(TimePoint until, const std::stop_token& stop) noexcept {
+    // Without a moment to wait for, somebody has to wake the thread.
+    void wait_until(TimePoint until, const std::stop_token& stop, Parker& parker) {
+        if (until == never) return parker.park(until, stop);
         if (!stop.stop_requested()) move_to(until);
     }
     [[nodiscard]] Random& random() noexcept { return random_; }

@@ -91,10 +91,8 @@ template <class Result, class Classifier>
 [[nodiscard]] RESILIENCE_HOT Judgement judge_slot(const Classifier& classifier, Slot<Result>& slot, CallState& call) {
     if (slot.has_exception()) [[unlikely]]
         return judge_thrown(classifier, slot, call);
-    if constexpr (std::same_as<Classifier, DefaultClassifier>) {
-        if (const Rejection* inside = rejection_inside(slot.value())) [[unlikely]] {
-            return judgement_of_rejection(*inside, call);
-        }
+    if (const auto inside = rejection_inside<Classifier>(slot.value())) [[unlikely]] {
+        return judgement_of_rejection(*inside, call);
     }
     return judge([&] { return judge_value(classifier, slot.value()); }, call);
 }

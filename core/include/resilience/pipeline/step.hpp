@@ -78,6 +78,7 @@ class CallState {
     }
 
     Duration retry_after{};           // valid with Step::pushed_back
+    Duration waited_in_queue{};       // summed by lines, of those who gave up as well
     Duration waited_in_backoff{};     // summed by retries
     std::uint32_t tries = 1;          // counted by retries, nested ones together
     std::uint32_t tries_refused = 0;  // of which: refused on the way in, so that no attempt began

@@ -7,6 +7,7 @@
 #include <optional>
 #include <resilience/base/call_context.hpp>
 #include <resilience/base/call_options.hpp>
+#include <resilience/base/waiter.hpp>
 #include <resilience/pipeline/answer.hpp>
 #include <resilience/pipeline/blocking_driver.hpp>
 #include <resilience/pipeline/run_attempt.hpp>
@@ -36,6 +37,17 @@ class VirtualFrame : public std::enable_shared_from_this<VirtualFrame> {
     virtual void cancel_now() = 0;
     virtual void request_cancel() = 0;
     virtual void abandon() noexcept = 0;
+    // What a queue has for it: planned as an event of the present moment, then brought.
+    virtual void plan_delivery(Waiter& waiter) = 0;
+    void bring(Waiter& waiter) {
+        if (done_) return;  // abandoned meanwhile, and the waiter gone with it
+        waiter.arrive();
+        poll();
+    }
+    [[nodiscard]] Waker waker() noexcept {
+        return {[](void* frame, Waiter& waiter) noexcept { static_cast<VirtualFrame*>(frame)->plan_delivery(waiter); },
+                this};
+    }
     [[nodiscard]] bool done() const noexcept { return done_; }
 
   protected:
@@ -131,6 +143,8 @@ class VirtualFrameOf final
         busy_ = true;
         step_ = started_ ? machine_.start(*this, context_, time_.now()) : refuse_at_once(call_, stop, time_.now());
         busy_ = false;
+        // At once rather than by an event: who comes first stands first in a line.
+        if (!step_.is_done() && step_.at <= time_.now()) return poll();
         settle();
     }
     void poll() override {
@@ -171,6 +185,11 @@ class VirtualFrameOf final
     [[nodiscard]] VirtualFrameOf& cold() noexcept { return *this; }
     [[nodiscard]] Random& random() noexcept { return time_.random(); }
     [[nodiscard]] bool stop_requested() const noexcept { return cancelled_; }
+    [[nodiscard]] TimePoint now() const noexcept { return time_.now(); }
+    static constexpr bool blocks = false;
+    using VirtualFrame::waker;
+    void plan_delivery(Waiter& waiter) override { time_.plan_delivery(this->shared_from_this(), waiter); }
+    void await_delivery(Waiter& waiter) noexcept { waiter.arrive(); }
     void stop(Leaf&) noexcept {
         if (stop_) stop_->request_stop();
     }

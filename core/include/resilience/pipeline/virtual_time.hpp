@@ -14,12 +14,14 @@
 // thread at a time. A VirtualTime that dies abandons the calls still pending: their permits are dropped.
 
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <queue>
 #include <resilience/base/random.hpp>
 #include <resilience/base/time.hpp>
 #include <resilience/pipeline/pipeline.hpp>
+#include <resilience/pipeline/virtual_acquire.hpp>
 #include <resilience/pipeline/virtual_call.hpp>
 #include <stop_token>
 #include <type_traits>
@@ -70,6 +72,23 @@ class VirtualTime {
         return std::move(call).answer();
     }
 
+    // The same with a fallback for rejections, as Pipeline::execute_or.
+    template <class Pipeline, class Function, class Fallback>
+        requires(!std::same_as<std::remove_cvref_t<Function>, CallOptions>)
+    auto execute_or(const Pipeline& pipeline, Function&& function, Fallback&& fallback) {
+        return execute_or(pipeline, CallOptions{}, function, fallback);
+    }
+    template <class Pipeline, class Function, class Fallback>
+    auto execute_or(const Pipeline& pipeline, const CallOptions& options, Function&& function, Fallback&& fallback) {
+        return execute_or(pipeline, options, std::stop_token{}, function, fallback);
+    }
+    template <class Pipeline, class Function, class Fallback>
+    auto execute_or(const Pipeline& pipeline, const CallOptions& options, const std::stop_token& stop,
+                    Function&& function, Fallback&& fallback) {
+        return detail::execute_or_with<Pipeline>([&](auto&& apart) { return execute(pipeline, options, stop, apart); },
+                                                 options.report, function, fallback);
+    }
+
     // Begins a call and returns at once; its function and copies of the pipeline's pointers live until it ends.
     template <class Pipeline, class Function>
         requires(!std::same_as<std::remove_cvref_t<Function>, CallOptions>)
@@ -79,6 +98,23 @@ class VirtualTime {
     template <class Pipeline, class Function>
     auto start(const Pipeline& pipeline, const CallOptions& options, Function function) {
         return begin(pipeline, options, std::stop_token{}, std::move(function));
+    }
+
+    // The twins of `acquire_for`: the first runs until the answer is there, the second returns at once a VirtualCall
+    // whose answer is what acquire_for returns.
+    [[nodiscard]] Admission<Bulkhead::Permit> acquire_for(Bulkhead& bulkhead, Duration max_wait) {
+        return run_and_answer(start_acquire(bulkhead, max_wait));
+    }
+    [[nodiscard]] std::expected<void, Rejection> acquire_for(RateLimiter& limiter, std::uint64_t tokens,
+                                                             Duration max_wait) {
+        return run_and_answer(start_acquire(limiter, tokens, max_wait));
+    }
+    [[nodiscard]] VirtualCall<Admission<Bulkhead::Permit>> start_acquire(Bulkhead& bulkhead, Duration max_wait) {
+        return begin_acquire<Admission<Bulkhead::Permit>>(bulkhead, 1, max_wait);
+    }
+    [[nodiscard]] VirtualCall<std::expected<void, Rejection>> start_acquire(RateLimiter& limiter, std::uint64_t tokens,
+                                                                            Duration max_wait) {
+        return begin_acquire<std::expected<void, Rejection>>(limiter, tokens, max_wait);
     }
 
     // ---- inside a function -----------------------------------------------------------------------------------------
@@ -96,6 +132,7 @@ class VirtualTime {
     void plan_poll(TimePoint moment, std::shared_ptr<detail::VirtualFrame> frame);
     void plan_end(TimePoint moment, std::shared_ptr<detail::VirtualFrame> frame);
     void plan_cancel(std::shared_ptr<detail::VirtualFrame> frame);
+    void plan_delivery(std::shared_ptr<detail::VirtualFrame> frame, Waiter& waiter);
     void pending(std::shared_ptr<detail::VirtualFrame> frame);
     void finished(detail::VirtualFrame& frame) noexcept;
 
@@ -119,6 +156,18 @@ class VirtualTime {
             if (!run_one()) detail::nothing_will_happen();
         }
     }
+    template <class AnswerType>
+    AnswerType run_and_answer(VirtualCall<AnswerType> call) {
+        run_until(call);
+        return std::move(call).answer();
+    }
+    template <class AnswerType, class Policy>
+    VirtualCall<AnswerType> begin_acquire(Policy& policy, std::uint64_t tokens, Duration max_wait) {
+        auto frame = std::make_shared<detail::VirtualAcquire<VirtualTime, Policy, AnswerType>>(*this, policy);
+        pending(frame);
+        frame->begin(tokens, max_wait);
+        return VirtualCall<AnswerType>(std::move(frame));
+    }
 
     TimePoint start_;
     TimePoint now_;
@@ -132,7 +181,11 @@ class VirtualTime {
 template <class Pipeline, class Function>
 auto VirtualTime::begin(const Pipeline& pipeline, const CallOptions& options, const std::stop_token& stop,
                         Function function) {
-    if constexpr (detail::check_function<Pipeline, Function>()) {
+    constexpr bool any = std::same_as<Pipeline, AnyPipeline>;
+    static_assert(!any,
+                  "resilience: an AnyPipeline is made for virtual time: in_virtual_time(time, pipeline), and executes "
+                  "itself");
+    if constexpr (!any && detail::check_function<Pipeline, Function>()) {
         using Frame = detail::VirtualFrameOf<VirtualTime, Pipeline, Function>;
         auto frame = std::make_shared<Frame>(*this, pipeline, options, std::move(function));
         pending(frame);

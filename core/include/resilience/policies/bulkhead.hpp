@@ -15,14 +15,24 @@
 //   exception passes. Settling it again does nothing.
 // - What was done under a permit is seen by whoever gets its place next.
 //
-// Nobody waits here: try_acquire never blocks and a full bulkhead refuses at once, without retry_after, as nobody knows
-// when a call will end.
+// Waiting. try_acquire never waits. `acquire_for` and a pipeline stand in a bounded queue of `queue_size` places, first
+// come first served:
+//
+//     Bulkhead database{"orders_db", {.max_concurrent = 40, .queue_size = 100, .max_wait = 200ms}};
+//     auto permit = database.acquire_for(200ms);               // or: queue_full, queue_timeout
+//
+// - Nobody overtakes: while somebody waits, try_acquire is refused, also for the moment a place is on its way.
+// - A waiter that gives up takes nothing with it; a place that was on its way to it goes to the next.
+// - Whoever returns a permit hands the place to the first in line, after every lock; the waiter's own thread or driver
+//   goes on. A refusal carries no retry_after, as nobody knows when a call will end.
 //
 // Threads: every member may be called from any thread; a permit belongs to one thread at a time but may be settled on
 // another than it was taken on. The bulkhead is neither copied nor moved and must outlive its permits: debug builds
-// abort with its name when it is destroyed while one is out.
+// abort with its name when it is destroyed while one is out. Its destructor sends everybody in its queue away and
+// waits until the threads that sleep there have left.
 // Cost: try_acquire one load and one CAS, the return one subtraction, a refusal one load and one striped counter; no
-// lock, no allocation, no clock. 256 bytes, counters for two hardware threads included; 8 bytes for a permit.
+// lock, no allocation, no clock. A wait takes a short lock, as does the return that serves it. 256 bytes, counters for
+// two hardware threads included, 80 more with a queue; 8 bytes for a permit.
 
 #include <atomic>
 #include <cstddef>
@@ -30,12 +40,15 @@
 #include <expected>
 #include <resilience/base/admission.hpp>
 #include <resilience/base/event_channel.hpp>
+#include <resilience/base/inlining.hpp>
 #include <resilience/base/outcome.hpp>
 #include <resilience/base/rejection.hpp>
 #include <resilience/base/time.hpp>
 #include <resilience/measure/striped_counters.hpp>
 #include <resilience/policies/bulkhead_config.hpp>
-#include <resilience/policies/bulkhead_word.hpp>
+#include <resilience/policies/bulkhead_line.hpp>
+#include <resilience/policies/place_in_line.hpp>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,62 +74,99 @@ class alignas(cache_line) Bulkhead {
     // A permit, or bulkhead_full, or shutting_down after close().
     Admission<Permit> try_acquire() noexcept;
 
-    // The engine's form of try_acquire: fills `permit` (empty before) and returns true, or writes `why` and returns
-    // false. The form with `now` is for drivers with a clock of their own; `now` only dates the events.
-    [[nodiscard]] bool enter(Permit& permit, Rejection& why) noexcept;
-    [[nodiscard]] bool enter(Permit& permit, TimePoint now, Rejection& why) noexcept;
+    // Waits in the queue for at most `max_wait` on this thread. Refused with bulkhead_full where there is no queue or
+    // no time to wait, queue_full, queue_timeout, cancelled once `stop` is requested, shutting_down. A free place is
+    // taken whatever `max_wait` is.
+    Admission<Permit> acquire_for(Duration max_wait, const std::stop_token& stop = {});
 
     // Changes the limit and returns at once. 0 to 2^24 - 1, else ConfigError; 0 is the lever that drains: calls finish,
-    // none begins. The next acquire obeys the new limit; permits that are out stay out. Event limit_changed.
+    // none begins. The next acquire obeys the new limit, waiters for whom there is a place now get it; permits that are
+    // out stay out. Event limit_changed.
     void set_max_concurrent(std::uint32_t max_concurrent);
 
-    // From now on every acquire is refused with shutting_down; permits that are out stay valid. For good.
+    // Calls in pipelines that come from now on wait for at most this long; those that wait keep their own limit.
+    void set_max_wait(Duration max_wait) noexcept { max_wait_.store(max_wait.count(), std::memory_order_relaxed); }
+
+    // From now on every acquire is refused with shutting_down, and so is everybody in the queue; permits that are out
+    // stay valid. For good.
     void close();
 
-    // Takes a short lock that no call ever takes.
-    [[nodiscard]] BulkheadStats stats() const;
+    // Takes two short locks that a call takes only when it waits.
+    [[nodiscard]] BulkheadStats stats(TimePoint now = Clock::now()) const;
 
     // Empty when unnamed; lives as long as the process.
     [[nodiscard]] std::string_view name() const noexcept { return name_; }
 
     // What is in force now; max_concurrent as last set.
     [[nodiscard]] BulkheadConfig config() const noexcept {
-        return {.max_concurrent = max_concurrent_.load(std::memory_order_relaxed), .queue_size = queue_size_};
+        return {.max_concurrent = max_concurrent_.load(std::memory_order_relaxed),
+                .queue_size = line_.queue_size(),
+                .max_wait = max_wait()};
     }
+    [[nodiscard]] Duration max_wait() const noexcept { return Duration{max_wait_.load(std::memory_order_relaxed)}; }
 
     // `changes` is limit_changed; `calls` are permitted, refused and finished, at the cost of a lock and, outside a
     // pipeline, of reading the clock for each call. The listener of `finished` runs after the place has been returned.
     Subscription on_event(Listener listener, EventKinds kinds = EventKinds::changes);
 
+    // ---- for drivers -----------------------------------------------------------------------------------------------
+    // Takes a free place, else counts nothing and takes nothing. `now` only dates the events.
+    [[nodiscard]] bool enter(Permit& permit, TimePoint now) noexcept;
+    // Counts and words a refusal of somebody who does not wait.
+    [[nodiscard]] Rejection refuse(TimePoint now) noexcept;
+    // Whether somebody who has time may wait here at all.
+    [[nodiscard]] bool opens_line(std::uint64_t = 1) const noexcept { return line_.queue_size() != 0; }
+
+    // ---- for PlaceInLine, which says what they mean ----------------------------------------------------------------
+    [[nodiscard]] bool join_line(Waiter& waiter, TimePoint now, const WaitTerms& terms, Rejection& why) noexcept;
+    [[nodiscard]] TimePoint look_in_line(Waiter&, TimePoint) const noexcept { return never; }
+    [[nodiscard]] bool leave_line(Waiter& waiter, RejectionReason reason, TimePoint now, Rejection& why) noexcept;
+    [[nodiscard]] Rejection rejection_of(RejectionReason reason) const noexcept;
+    [[nodiscard]] Permit adopt(Waiter& waiter, TimePoint now) noexcept;
+    void return_turn(Waiter&, TimePoint now) noexcept { settle(CallResult::ignored, now); }
+    void depart() noexcept { line_.depart(); }
+
   private:
-    enum Counter : std::size_t { bulkhead_full, shutting_down, counters };
+    enum Counter : std::size_t {
+        bulkhead_full,
+        queue_full,
+        queue_timeout,
+        deadline_exceeded,
+        cancelled,
+        shutting_down,
+        counters
+    };
+    struct Checked;
+    explicit Bulkhead(const Checked& checked);
+    static Counter counter_of(RejectionReason reason) noexcept;
 
     // Stands for "nobody told us the time": whoever needs it reads the clock.
     static constexpr TimePoint unknown = TimePoint::min();
 
     bool admit(TimePoint now) noexcept {
-        // Acquire: whoever sees the limit of a closed bulkhead sees that it is closed and gives the right reason.
-        if (!word_.try_admit(limit_.load(std::memory_order_acquire))) [[unlikely]]
+        if (!line_.try_admit()) [[unlikely]]
             return false;
         if (events_.wants(EventKind::permitted)) [[unlikely]]
             publish_permitted(now);
         return true;
     }
     void settle(CallResult result, TimePoint now) noexcept {
-        // Nothing of the bulkhead is touched after the place is back unless somebody listens.
+        // Nothing of the bulkhead is touched after the place is back unless somebody waits or listens.
         const bool told = events_.wants(EventKind::finished);
-        word_.release();
+        line_.release();
         if (told) [[unlikely]]
             publish_finished(result, now);
     }
-    Rejection refuse(TimePoint now) noexcept;
+    RejectionReason count_refusal(TimePoint now) noexcept;
     void publish_permitted(TimePoint now) noexcept;
+    Rejection refuse_because(RejectionReason reason, TimePoint now) noexcept;
+    void send_everybody_away(BasicDeliveries<>& deliveries) noexcept;
+    void enqueue_refused(RejectionReason reason, TimePoint now) noexcept;
     void publish_finished(CallResult result, TimePoint now) noexcept;
 
-    BulkheadWord word_;
-    std::atomic<std::uint32_t> limit_;           // what try_acquire obeys: 0 once closed
-    std::atomic<std::uint32_t> max_concurrent_;  // what was last set
-    std::uint32_t queue_size_;
+    BulkheadLine line_;
+    std::atomic<std::uint32_t> max_concurrent_;  // what was last set; the line obeys 0 once closed
+    std::atomic<std::int64_t> max_wait_;
     std::atomic<bool> closed_{false};
     std::string_view name_;
     StripedCounters<counters> counters_;
@@ -158,21 +208,26 @@ class [[nodiscard("dropping a permit gives its place back at once")]] Bulkhead::
     Bulkhead* bulkhead_ = nullptr;
 };
 
-inline Admission<Bulkhead::Permit> Bulkhead::try_acquire() noexcept {
+RESILIENCE_HOT Admission<Bulkhead::Permit> Bulkhead::try_acquire() noexcept {
     if (admit(unknown)) [[likely]]
         return Permit(*this);
-    return std::unexpected(refuse(unknown));
+    // Written where the caller wants it: a refusal made elsewhere would have to be copied.
+    return Admission<Permit>(std::unexpect, count_refusal(unknown), PolicyKind::bulkhead, name_);
 }
 
-inline bool Bulkhead::enter(Permit& permit, TimePoint now, Rejection& why) noexcept {
-    if (admit(now)) [[likely]] {
-        permit = Permit(*this);
-        return true;
-    }
-    why = refuse(now);
-    return false;
+// Counted here unless there is something to find out first.
+RESILIENCE_HOT RejectionReason Bulkhead::count_refusal(TimePoint now) noexcept {
+    if (closed_.load(std::memory_order_relaxed) || events_.wants(EventKind::refused)) [[unlikely]]
+        return refuse(now).reason;
+    counters_.add(bulkhead_full);
+    return RejectionReason::bulkhead_full;
 }
 
-inline bool Bulkhead::enter(Permit& permit, Rejection& why) noexcept { return enter(permit, unknown, why); }
+RESILIENCE_HOT bool Bulkhead::enter(Permit& permit, TimePoint now) noexcept {
+    if (!admit(now)) [[unlikely]]
+        return false;
+    permit = Permit(*this);
+    return true;
+}
 
 }  // namespace resilience::inline v1

@@ -2,7 +2,11 @@
 
 // What a bulkhead can be told, and the picture it gives of itself.
 
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <resilience/base/rejection.hpp>
+#include <resilience/base/time.hpp>
 
 namespace resilience::inline v1 {
 
@@ -10,24 +14,44 @@ struct BulkheadConfig {
     // Permits out at once. 1 to 2^24 - 1. Required. `set_max_concurrent(0)` later is the lever that drains.
     std::uint32_t max_concurrent = 0;
 
-    // Places for callers that wait, 0 to 1,000,000. `try_acquire` never waits and neither does a pipeline in this
-    // version: a full bulkhead refuses at once whatever stands here. The number is validated and shown in stats.
+    // Places for callers that wait, 0 to 1,000,000. 0: a full bulkhead refuses at once. More places than callers could
+    // be served in the time they have (max_concurrent * allowed wait / mean latency) only make everybody late.
     std::uint32_t queue_size = 0;
+
+    // The longest wait of a call in a pipeline, 0 to Duration::max(); a call's own deadline ends it earlier. 0: a
+    // pipeline never waits here. `acquire_for` brings its own.
+    Duration max_wait = Duration::max();
 
     friend bool operator==(const BulkheadConfig&, const BulkheadConfig&) = default;
 };
 
-// requests = admitted + rejected and admitted = settled + in_use in every picture.
+// requests = admitted + rejected and admitted = settled + in_use in every picture. Callers in the queue are in neither
+// until they are answered.
 struct BulkheadStats {
     std::uint32_t in_use = 0;  // above max_concurrent for a while after the limit was lowered
     std::uint32_t max_concurrent = 0;
+    std::uint32_t queue_depth = 0;  // callers that wait now
     std::uint32_t queue_size = 0;
-    bool closed = false;  // refuses everything with shutting_down
+    std::optional<Duration> oldest_waiter{};  // how long the first in the queue has waited
+    bool closed = false;                      // refuses everything with shutting_down
 
     struct Rejected {
-        std::uint64_t bulkhead_full = 0;
+        std::uint64_t bulkhead_full = 0;  // nowhere to wait, or nobody wanted to
+        std::uint64_t queue_full = 0;
+        std::uint64_t queue_timeout = 0;      // the longest wait was over
+        std::uint64_t deadline_exceeded = 0;  // the call's deadline came first
+        std::uint64_t cancelled = 0;          // its caller gave up
         std::uint64_t shutting_down = 0;
-        [[nodiscard]] std::uint64_t total() const noexcept { return bulkhead_full + shutting_down; }
+        // Every reason a bulkhead can give.
+        [[nodiscard]] std::array<RejectionCount, 6> by_reason() const noexcept {
+            return {{{RejectionReason::bulkhead_full, bulkhead_full},
+                     {RejectionReason::queue_full, queue_full},
+                     {RejectionReason::queue_timeout, queue_timeout},
+                     {RejectionReason::deadline_exceeded, deadline_exceeded},
+                     {RejectionReason::cancelled, cancelled},
+                     {RejectionReason::shutting_down, shutting_down}}};
+        }
+        [[nodiscard]] std::uint64_t total() const noexcept { return total_of(by_reason()); }
     } rejected;
     std::uint64_t requests = 0;
     std::uint64_t admitted = 0;
@@ -37,7 +61,7 @@ struct BulkheadStats {
 
     // Permits that could be had at once.
     [[nodiscard]] std::uint32_t available() const noexcept {
-        return closed || in_use >= max_concurrent ? 0 : max_concurrent - in_use;
+        return closed || queue_depth != 0 || in_use >= max_concurrent ? 0 : max_concurrent - in_use;
     }
 };
 

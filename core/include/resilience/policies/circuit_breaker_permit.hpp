@@ -7,6 +7,7 @@
 // an empty or moved-from permit, does nothing, and `held()` says which it is. It may be settled on another thread than
 // the one that acquired it, but not by two at once, and must not outlive its breaker.
 
+#include <resilience/base/inlining.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <utility>
 
@@ -28,18 +29,18 @@ class [[nodiscard("dropping a permit counts the call as ignored")]] CircuitBreak
     }
     ~Permit() { drop(); }
 
-    void settle(Outcome outcome, TimePoint now = Clock::now()) noexcept {
+    RESILIENCE_HOT void settle(Outcome outcome, TimePoint now = Clock::now()) noexcept {
         if (CircuitBreaker* const breaker = std::exchange(breaker_, nullptr)) [[likely]]
-            breaker->settle(passage_, outcome, result_of(outcome), now);
+            breaker->settle(passage_, result_of(outcome), now);
     }
     void settle(const Verdict& verdict, TimePoint now = Clock::now()) noexcept { settle(verdict.result, now); }
     // The call machine's form. A classifier that threw is counted beside the result.
-    void settle(CallResult result, TimePoint now, bool classifier_failed = false) noexcept {
+    RESILIENCE_HOT void settle(CallResult result, TimePoint now, bool classifier_failed = false) noexcept {
         CircuitBreaker* const breaker = std::exchange(breaker_, nullptr);
         if (breaker == nullptr) return;
         if (classifier_failed) [[unlikely]]
             breaker->classifier_errors_.fetch_add(1, std::memory_order_relaxed);
-        breaker->settle(passage_, outcome_of(result), result, now);
+        breaker->settle(passage_, result, now);
     }
 
     [[nodiscard]] bool held() const noexcept { return breaker_ != nullptr; }
@@ -62,7 +63,7 @@ class [[nodiscard("dropping a permit counts the call as ignored")]] CircuitBreak
 static_assert(sizeof(CircuitBreaker::Permit) == 24);
 
 // Open with an end that is not reached: what is asked most while a callee is down, and answered without a lock.
-inline bool CircuitBreaker::refuses_at_once(CircuitWord word, TimePoint now, TimePoint& until) noexcept {
+RESILIENCE_HOT bool CircuitBreaker::refuses_at_once(CircuitWord word, TimePoint now, TimePoint& until) noexcept {
     until = state_.until();
     if (!word.open_with_end() || now >= until) return false;
     if (events_.wants(EventKind::refused)) [[unlikely]]
@@ -71,20 +72,30 @@ inline bool CircuitBreaker::refuses_at_once(CircuitWord word, TimePoint now, Tim
     return true;
 }
 
-inline Admission<CircuitBreaker::Permit> CircuitBreaker::try_acquire(TimePoint now) noexcept {
+RESILIENCE_HOT Admission<CircuitBreaker::Permit> CircuitBreaker::try_acquire(TimePoint now) noexcept {
     const CircuitWord word = state_.word();
-    if (!word.plainly_closed()) [[unlikely]]
-        return try_acquire_otherwise(word, now);
+    if (!word.plainly_closed()) [[unlikely]] {
+        TimePoint until;
+        if (!refuses_at_once(word, now, until)) return try_acquire_otherwise(word, now);
+        // Written where the caller wants it: a refusal made elsewhere would have to be copied.
+        return Admission<Permit>(std::unexpect, RejectionReason::circuit_open, PolicyKind::circuit_breaker, name(),
+                                 time_between(now, until));
+    }
     counters_.add(admitted);
     if (events_.wants(EventKind::permitted)) [[unlikely]]
         announce_permitted(now);
     return Permit(*this, {word, now});
 }
 
-inline bool CircuitBreaker::enter(TimePoint now, Permit& permit, Rejection& why) noexcept {
+RESILIENCE_HOT bool CircuitBreaker::enter(TimePoint now, Permit& permit, Rejection& why) noexcept {
     const CircuitWord word = state_.word();
-    if (!word.plainly_closed()) [[unlikely]]
-        return enter_otherwise(word, now, permit, why);
+    if (!word.plainly_closed()) [[unlikely]] {
+        // One of its own: a permit whose address goes anywhere would be kept in memory on the path of every call.
+        Permit admitted_otherwise;
+        if (!enter_otherwise(word, now, admitted_otherwise, why)) return false;
+        permit = std::move(admitted_otherwise);
+        return true;
+    }
     counters_.add(admitted);
     if (events_.wants(EventKind::permitted)) [[unlikely]]
         announce_permitted(now);
@@ -108,7 +119,7 @@ inline bool CircuitBreaker::allow(TimePoint now) noexcept {
     return true;
 }
 
-inline void CircuitBreaker::record_result(bool success, TimePoint now) noexcept {
+RESILIENCE_HOT void CircuitBreaker::record_result(bool success, TimePoint now) noexcept {
     const CallResult result = success ? CallResult::success : CallResult::failure;
     const CircuitWord word = state_.word();
     if (!word.plainly_closed()) [[unlikely]]
@@ -117,28 +128,28 @@ inline void CircuitBreaker::record_result(bool success, TimePoint now) noexcept 
     if (left == detail::AnonymousAdmissions::Left::ask_under_lock) [[unlikely]]
         return record_result_otherwise(result, now);
     if (left == detail::AnonymousAdmissions::Left::none_open) counters_.add(admitted);
-    record({word, now}, !success, result, now);
+    if (!success) return record_failure({word, now}, result, now);
+    record_success({word, now}, result, now);
 }
 
-inline void CircuitBreaker::settle(Passage passage, Outcome outcome, CallResult result, TimePoint now) noexcept {
+inline void CircuitBreaker::record_result(bool success, Duration took, TimePoint now) noexcept {
+    if (latency_ != nullptr) record_latency(took);
+    record_result(success, now);
+}
+
+RESILIENCE_HOT void CircuitBreaker::settle(Passage passage, CallResult result, TimePoint now) noexcept {
+    if (latency_ != nullptr) [[unlikely]]
+        record_latency(time_between(passage.admitted_at, now));
     // Equal words: closed, and nothing has happened since the call was admitted.
-    if (passage.word == state_.word() && passage.word.plainly_closed() && outcome != Outcome::ignored) [[likely]] {
-        record(passage, outcome == Outcome::failure, result, now);
-    } else {
-        settle_otherwise(passage, result, now);
-    }
+    if (result == CallResult::success && passage.word == state_.word() && passage.word.plainly_closed()) [[likely]]
+        return record_success(passage, result, now);
+    settle_otherwise(passage, result, now);
 }
 
-inline bool CircuitBreaker::trips(WindowCounts counts) const noexcept {
-    // A window holds less than 2^32 calls and the fraction's parts are at most 2^31: the products fit.
-    return counts.failures != 0 && counts.calls >= config_.min_requests &&
-           counts.failures * threshold_.denominator >= counts.calls * threshold_.numerator;
-}
-
-inline void CircuitBreaker::record(Passage passage, bool failed, CallResult result, TimePoint now) noexcept {
-    const WindowCounts counts = windows_[passage.word.window()].record(failed, now);
-    if (trips(counts) || events_.wants(EventKind::finished)) [[unlikely]]
-        conclude(passage, result, now, counts);
+RESILIENCE_HOT void CircuitBreaker::record_success(Passage passage, CallResult result, TimePoint now) noexcept {
+    const std::optional<WindowCounts> counts = windows_[passage.word.window()].record_success(now);
+    if (counts || events_.wants(EventKind::finished)) [[unlikely]]
+        conclude(passage, result, now, counts.value_or(WindowCounts{}));
 }
 
 inline CircuitState CircuitBreaker::state(TimePoint now) const noexcept {

@@ -57,7 +57,7 @@ class ProbeSlots {
     [[nodiscard]] std::uint64_t& anonymous_word(std::uint32_t slot) const noexcept {
         return words_[size_ + bit_words() + slot / 64];
     }
-    [[nodiscard]] std::uint32_t bit_words() const noexcept { return (size_ + 63) / 64; }
+    [[nodiscard]] std::uint32_t bit_words() const noexcept { return (std::uint32_t{size_} + 63) / 64; }
     [[nodiscard]] static std::uint64_t bit(std::uint32_t slot) noexcept { return std::uint64_t{1} << (slot % 64); }
     [[nodiscard]] bool held(std::uint32_t slot) const noexcept { return (held_word(slot) & bit(slot)) != 0; }
     [[nodiscard]] bool anonymous(std::uint32_t slot) const noexcept { return (anonymous_word(slot) & bit(slot)) != 0; }
@@ -68,8 +68,8 @@ class ProbeSlots {
     void free(std::uint32_t slot) noexcept;
 
     std::unique_ptr<std::uint64_t[]> words_;
-    std::uint32_t size_;
-    std::uint32_t in_flight_ = 0;
+    std::uint16_t size_;  // at most 1000, as the configuration allows
+    std::uint16_t in_flight_ = 0;
 };
 
 }  // namespace resilience::inline v1::detail

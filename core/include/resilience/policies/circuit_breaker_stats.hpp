@@ -11,6 +11,7 @@
 #include <optional>
 #include <resilience/base/circuit_state.hpp>
 #include <resilience/base/time.hpp>
+#include <resilience/measure/latency_histogram.hpp>
 #include <vector>
 
 namespace resilience::inline v1 {
@@ -56,12 +57,16 @@ struct CircuitBreakerStats {
     std::uint64_t ignored = 0;
     std::uint64_t in_flight = 0;  // admitted and not settled
 
+    // How long settled calls took, from their admission: with record_latency only. Those of permits that were dropped,
+    // and of record_result without a duration, nobody knows.
+    std::optional<LatencyPicture> latency{};
+
     std::uint64_t late = 0;               // of which: settled after the state they were admitted in was over
     std::uint64_t cancelled = 0;          // of which ignored: dropped or cancelled by the caller
     std::uint64_t abandoned = 0;          // of which ignored: allow() without record_result, given up after a lease
     std::uint64_t leases_reclaimed = 0;   // probe slots taken back from probes that never reported
     std::uint64_t unpaired_results = 0;   // record_result without allow() while not closed
-    std::uint64_t window_saturated = 0;   // successes not added to a window that holds 2^31 calls
+    std::uint64_t window_saturated = 0;   // results that did not fit into a bucket of the window
     std::uint64_t classifier_errors = 0;  // classifiers that threw
     std::uint64_t listener_exceptions = 0;
     std::uint64_t events_dropped = 0;

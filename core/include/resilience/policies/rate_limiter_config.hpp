@@ -2,9 +2,11 @@
 
 // What a rate limiter can be told, and the picture it gives of itself.
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <resilience/base/rejection.hpp>
 #include <resilience/base/time.hpp>
 
 namespace resilience::inline v1 {
@@ -15,6 +17,13 @@ struct RateLimiterConfig {
 
     // Tokens per second that flow back. 1e-8 to 1e9; capacity / refill_rate at most 2^58 ns (9.1 years). Required.
     double refill_rate = 0;
+
+    // The longest wait of a call in a pipeline, 0 to Duration::max(). 0: a pipeline never waits here. A wait that
+    // cannot fit is refused at once. `acquire_for` brings its own.
+    Duration max_wait = Duration::zero();
+
+    // Callers that wait at once, 0 to 1,000,000.
+    std::uint32_t max_waiters = 100;
 
     friend bool operator==(const RateLimiterConfig&, const RateLimiterConfig&) = default;
 
@@ -28,17 +37,35 @@ struct RateLimiterConfig {
     }
 };
 
-// requests = admitted + rejected in every picture. `available_tokens` is what one caller could take at once.
+// requests = admitted + rejected in every picture; callers in the line are in neither until they are answered.
+// `available_tokens` is what is in the bucket: those who wait are served first.
 struct RateLimiterStats {
     std::uint64_t capacity = 0;
     double refill_rate = 0;
     std::uint64_t available_tokens = 0;
-    std::optional<Duration> retry_after{};  // until one token is there; absent when there is one now
+    std::optional<Duration> retry_after{};  // until somebody new gets one token; absent when there is one now
+    std::uint32_t waiting = 0;              // callers in the line
+    bool closed = false;                    // refuses everything with shutting_down
 
     struct Rejected {
         std::uint64_t rate_limited = 0;
         std::uint64_t exceeds_capacity = 0;
-        [[nodiscard]] std::uint64_t total() const noexcept { return rate_limited + exceeds_capacity; }
+        std::uint64_t queue_full = 0;
+        std::uint64_t queue_timeout = 0;
+        std::uint64_t deadline_exceeded = 0;
+        std::uint64_t cancelled = 0;
+        std::uint64_t shutting_down = 0;
+        // Every reason a rate limiter can give.
+        [[nodiscard]] std::array<RejectionCount, 7> by_reason() const noexcept {
+            return {{{RejectionReason::rate_limited, rate_limited},
+                     {RejectionReason::exceeds_capacity, exceeds_capacity},
+                     {RejectionReason::queue_full, queue_full},
+                     {RejectionReason::queue_timeout, queue_timeout},
+                     {RejectionReason::deadline_exceeded, deadline_exceeded},
+                     {RejectionReason::cancelled, cancelled},
+                     {RejectionReason::shutting_down, shutting_down}}};
+        }
+        [[nodiscard]] std::uint64_t total() const noexcept { return total_of(by_reason()); }
     } rejected;
     std::uint64_t requests = 0;  // calls that asked, whatever number of tokens
     std::uint64_t admitted = 0;

@@ -46,6 +46,9 @@ inline constexpr std::string_view metrics_content_type = "text/plain; version=0.
 // The same from stats that were taken before, or only some of them.
 [[nodiscard]] std::string export_metrics(const ResilienceStats& stats, const HealthRules& rules = {});
 
+// The same with a health that was judged before: that of a probe which delays being ready again, say.
+[[nodiscard]] std::string export_metrics_as_judged(const ResilienceStats& stats, const Health& judged);
+
 // A manager as a source of prometheus-cpp. Refers to the manager, which must outlive it. Collect() may run on any
 // thread, several at once.
 class ManagerCollectable : public prometheus::Collectable {

@@ -12,11 +12,11 @@ struct GateOf<CircuitBreaker> {
     using Permit = CircuitBreaker::Permit;
 
     static Permit no_permit() noexcept { return {}; }
-    [[nodiscard]] static bool enter(CircuitBreaker& breaker, TimePoint now, const CallContext&, Permit& permit,
-                                    CallState& call) noexcept {
+    [[nodiscard]] RESILIENCE_HOT static bool enter(CircuitBreaker& breaker, TimePoint now, const CallContext&,
+                                                   Permit& permit, CallState& call) noexcept {
         return breaker.enter(now, permit, call.refusal());
     }
-    static void leave(Permit& permit, const Step& step) noexcept {
+    RESILIENCE_HOT static void leave(Permit& permit, const Step& step) noexcept {
         permit.settle(step.result, step.at, step.is(Step::classifier_failed));
     }
 };

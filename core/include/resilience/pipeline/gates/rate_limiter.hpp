@@ -2,19 +2,25 @@
 
 // How a pipeline reaches a rate limiter: it is asked for the call's tokens and never told how the attempt ended.
 
-#include <resilience/pipeline/gate_stage.hpp>
+#include <resilience/pipeline/queue_stage.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 
 namespace resilience::inline v1 {
 
 template <>
-struct GateOf<RateLimiter> {
-    struct Permit {};
+struct LineOf<RateLimiter> {
+    using Permit = RateLimiter::Turn;
 
     static Permit no_permit() noexcept { return {}; }
-    [[nodiscard]] static bool enter(RateLimiter& limiter, TimePoint now, const CallContext& context, Permit&,
-                                    CallState& call) noexcept {
-        return limiter.enter(context.tokens(), now, call.refusal());
+    [[nodiscard]] RESILIENCE_HOT static bool enter(RateLimiter& limiter, TimePoint now, const CallContext& context,
+                                                   Permit&) noexcept {
+        return limiter.enter(context.tokens(), now);
+    }
+    static Duration longest_wait(const RateLimiter& limiter, const CallContext& context) noexcept {
+        return limiter.longest_wait(context.tokens());
+    }
+    static Rejection refuse(RateLimiter& limiter, TimePoint now, const CallContext& context) noexcept {
+        return limiter.refuse(context.tokens(), now);
     }
     // Tokens are spent by asking: giving them back would break the limiter's bound.
     static void leave(Permit&, const Step&) noexcept {}

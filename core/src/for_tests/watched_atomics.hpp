@@ -36,6 +36,23 @@ struct WatchedAtomics {
             pass();
             return Base::fetch_add(by, order);
         }
+        T fetch_sub(T by, std::memory_order order) noexcept {
+            pass();
+            return Base::fetch_sub(by, order);
+        }
+        T fetch_or(T bits, std::memory_order order) noexcept {
+            pass();
+            return Base::fetch_or(bits, order);
+        }
+        T fetch_and(T bits, std::memory_order order) noexcept {
+            pass();
+            return Base::fetch_and(bits, order);
+        }
+        template <class... Orders>
+        bool compare_exchange_strong(T& expected, T value, Orders... orders) noexcept {
+            pass();
+            return Base::compare_exchange_strong(expected, value, orders...);
+        }
         bool compare_exchange_weak(T& expected, T value, std::memory_order order) noexcept {
             pass();
             return Base::compare_exchange_strong(expected, value, order);
