@@ -17,8 +17,9 @@ namespace resilience::program {
 namespace {
 
 constexpr std::array<std::string_view, 3> commands{"demo", "version", "help"};
-constexpr std::array<std::string_view, 8> demo_flags{"--port",     "--admin-port", "--script", "--speed",
-                                                     "--duration", "--no-load",    "--rate",   "--help"};
+constexpr std::array<std::string_view, 10> demo_flags{"--port",         "--admin-port", "--script", "--speed",
+                                                      "--duration",     "--no-load",    "--rate",   "--unguarded",
+                                                      "--no-unguarded", "--help"};
 
 constexpr const char* exit_codes_text =
     "Exit codes: 0 done; 1 done, and the answer is no; 2 wrong usage; 3 environment (a file that cannot be\n"
@@ -45,6 +46,8 @@ struct DemoWords {
     std::string duration = "0s";
     bool no_load = false;
     std::string rate = "200/s";
+    bool unguarded = false;
+    bool no_unguarded = false;
 };
 
 CLI::App* add_demo(CLI::App& app, DemoWords& words) {
@@ -69,6 +72,10 @@ CLI::App* add_demo(CLI::App& app, DemoWords& words) {
         ->capture_default_str()
         ->type_name("N/s");
     demo->add_flag("--no-load", words.no_load, "No load of its own: only yours");
+    demo->add_flag("--unguarded", words.unguarded,
+                   "A twin of the shop without policies, with the same load and faults, for comparison; on unless\n"
+                   "--no-load leaves nothing to compare");
+    demo->add_flag("--no-unguarded", words.no_unguarded, "No twin");
     demo->footer(std::string(demo_footer) + exit_codes_text);
     return demo;
 }
@@ -89,8 +96,10 @@ std::expected<Command, std::string> demo_command(const DemoWords& words) {
     options.port = words.port;
     options.admin_port = words.admin_port;
     options.load = !words.no_load;
+    options.unguarded = words.unguarded || (!words.no_load && !words.no_unguarded);
     options.speed = words.speed;
     if (!(words.speed >= 0.1 && words.speed <= 100)) add("--speed is a factor from 0.1 to 100");
+    if (words.unguarded && words.no_unguarded) add("--unguarded and --no-unguarded exclude each other");
     if (words.port != 0 && words.port == words.admin_port) add("--port and --admin-port are the same");
     if (const auto duration = parse_duration(words.duration)) {
         options.duration = *duration;

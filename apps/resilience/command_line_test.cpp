@@ -45,6 +45,13 @@ TEST(CommandLine, takes_every_flag_of_the_demo) {
     EXPECT_EQ(demo.script_file, "a.txt");
 }
 
+TEST(CommandLine, runs_the_twin_beside_a_load_or_when_it_is_asked_for) {
+    EXPECT_TRUE(options_of({"demo"}).unguarded);
+    EXPECT_FALSE(options_of({"demo", "--no-load"}).unguarded);
+    EXPECT_TRUE(options_of({"demo", "--no-load", "--unguarded"}).unguarded);
+    EXPECT_FALSE(options_of({"demo", "--no-unguarded"}).unguarded);
+}
+
 struct Refused {
     Words words;
     std::string says;
@@ -71,6 +78,8 @@ TEST(CommandLine, says_what_is_wrong_and_what_was_probably_meant) {
         {{"demo", "--duration", "100"}, "error: --duration needs a unit; did you mean 100s?"},
         {{"demo", "--rate", "200"}, "error: --rate is 1/s to 20000/s, like 200/s, but is '200'"},
         {{"demo", "--rate", "0/s"}, "error: --rate is 1/s to 20000/s, like 200/s, but is '0/s'"},
+        {{"demo", "--unguarded", "--no-unguarded"}, "error: --unguarded and --no-unguarded exclude each other"},
+        {{"demo", "--ungarded"}, "error: unknown option '--ungarded'; did you mean '--unguarded'?"},
         {{"version", "demo"}, "error:"},
     };
     for (const auto& [words, says] : rows) {

@@ -43,7 +43,7 @@ std::optional<int> status_of(const error_code& code) {
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
     Connection(asio::ip::tcp::socket socket, ConnectionPlace place, const AdminServerConfig& config,
-               const AdminRoutes* routes)
+               AdminRoutes* routes)
         : place_(std::move(place)),
           config_(config),
           routes_(routes),
@@ -163,7 +163,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     ConnectionPlace place_;
     const AdminServerConfig& config_;
-    const AdminRoutes* routes_;
+    AdminRoutes* routes_;
     std::array<char, 4096> discarded_{};
     beast::tcp_stream stream_;
     beast::flat_buffer buffer_;
@@ -176,7 +176,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 }  // namespace
 
 void serve_connection(asio::ip::tcp::socket socket, ConnectionPlace place, const AdminServerConfig& config,
-                      const AdminRoutes& routes) {
+                      AdminRoutes& routes) {
     std::make_shared<Connection>(std::move(socket), std::move(place), config, &routes)->read_header();
 }
 

@@ -27,7 +27,7 @@ class ConnectionPlace {
 
 // Both return at once and go on as handlers on the socket's executor. Configuration and routes outlive them.
 void serve_connection(boost::asio::ip::tcp::socket socket, ConnectionPlace place, const AdminServerConfig& config,
-                      const AdminRoutes& routes);
+                      AdminRoutes& routes);
 
 // Answers 503 without reading a request.
 void turn_away(boost::asio::ip::tcp::socket socket, ConnectionPlace place, const AdminServerConfig& config);

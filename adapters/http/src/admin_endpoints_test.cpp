@@ -81,6 +81,30 @@ TEST_F(AdminServerEndpoints, readiness_follows_the_rules_and_liveness_does_not) 
     EXPECT_EQ(ask("GET", "/livez").body, R"({"status":"alive"})");
 }
 
+TEST_F(AdminServerEndpoints, readiness_names_the_dependencies_and_comes_back_with_a_delay) {
+    for (const auto* name : {"a", "b"}) manager.register_circuit_breaker(name);
+    start({.port = 0, .health_rules = {.max_open_circuits = 1}});
+    EXPECT_EQ(json_of(ask("GET", "/readyz"))["dependencies"]["a"]["severity"], "healthy");
+    manager.circuit_breaker("b")->force_open();
+    const Response failing = ask("GET", "/readyz");
+    EXPECT_EQ(failing.status, 503);
+    EXPECT_EQ(json_of(failing)["dependencies"], nlohmann::json::parse(R"({"a":{"state":"closed","severity":"healthy"},
+                                        "b":{"state":"forced_open","severity":"degraded"}})"));
+    manager.circuit_breaker("b")->reset();
+    const Response recovering = ask("GET", "/readyz");
+    EXPECT_EQ(recovering.status, 503);
+    EXPECT_EQ(json_of(recovering)["dependencies"]["b"]["state"], "closed");
+    EXPECT_THAT(json_of(recovering)["reasons"][0].get<std::string>(), HasSubstr("ready again in "));
+    EXPECT_EQ(json_of(ask("GET", "/stats"))["health"]["ready"], false);
+    EXPECT_THAT(ask("GET", "/metrics").body, HasSubstr("\nresilience_ready{service=\"checkout\"} 0\n"));
+
+    start({.port = 0, .health_rules = {.max_open_circuits = 1}, .ready_again_after = 0s});
+    manager.circuit_breaker("b")->force_open();
+    EXPECT_EQ(ask("GET", "/readyz").status, 503);
+    manager.circuit_breaker("b")->reset();
+    EXPECT_EQ(ask("GET", "/readyz").status, 200);
+}
+
 TEST_F(AdminServerEndpoints, the_page_loads_nothing_from_elsewhere_and_sets_names_only_as_text) {
     start();
     const Response page = ask("GET", "/");

@@ -69,16 +69,31 @@ h2 { margin: 1.5rem 0 .25rem; font-size: 1.1rem; }
 header p { margin: 0; }
 #contact, footer { color: var(--soft); }
 .banner { border: 2px solid var(--failed); padding: .5rem .75rem; font-weight: 600; }
-.old table { opacity: .65; }
+.old table { color: var(--soft); }
+#reasons { padding-left: 1.25rem; overflow-wrap: anywhere; }
 .sheet { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--soft); font-weight: 500; }
-tbody th { font-weight: 600; overflow-wrap: anywhere; min-width: 8rem; }
-.number { text-align: right; white-space: nowrap; }
+tbody th { font-weight: 600; overflow-wrap: anywhere; min-width: 10rem; }
+td { min-width: 8rem; }
+.number { text-align: right; white-space: nowrap; min-width: 0; }
+.why { text-align: right; min-width: 9rem; }
 .ok { color: var(--ok); }
 .failed { color: var(--failed); font-weight: 600; }
 .refused { color: var(--refused); font-weight: 600; }
+.old .ok, .old .failed, .old .refused { color: inherit; }
+@media (max-width: 68rem) {
+  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  table, tbody { display: block; }
+  tbody tr { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .4rem .75rem;
+    padding: .6rem 0; border-bottom: 1px solid var(--line); }
+  tbody th, tbody td, tbody .number, tbody .why { display: block; min-width: 0; padding: 0; border: 0;
+    text-align: left; white-space: normal; overflow-wrap: anywhere; }
+  tbody th, tbody .why { grid-column: 1 / -1; }
+  td::before { content: attr(data-label); display: block; color: var(--soft); font-size: .8rem; font-weight: 400; }
+}
 pre { padding: .75rem; border: 1px solid var(--line); overflow-x: auto; }
 footer { margin-top: 2rem; }
 a { color: inherit; }
@@ -130,16 +145,23 @@ function cell(tag, content, scope) {
   return element;
 }
 
-function row(tag, contents) {
+// In a narrow window a row becomes a card whose figures carry their column's name, and no layout may take the roles of
+// a table away.
+function row(columns, contents) {
   const element = document.createElement('tr');
+  element.setAttribute('role', 'row');
   contents.forEach((content, index) => {
-    const heading = tag === 'th' || index === 0;
-    element.append(cell(heading ? 'th' : 'td', content, tag === 'th' ? 'col' : heading ? 'row' : ''));
+    const head = columns === contents;
+    const made = head || index === 0 ? cell('th', content, head ? 'col' : 'row') : cell('td', content);
+    made.setAttribute('role', head ? 'columnheader' : index === 0 ? 'rowheader' : 'cell');
+    if (!head) made.dataset.label = [columns[index]].flat()[0];
+    element.append(made);
   });
   return element;
 }
 
 const number = (text) => [text, 'number'];
+const refused = (counters) => [why(counters), 'why'];
 
 function breakerRow(name, breaker) {
   const [sign, word, kind] = STATES[breaker.state] ?? ['?', breaker.state, 'refused'];
@@ -151,23 +173,25 @@ function breakerRow(name, breaker) {
     number(idle ? 'no calls yet' : seen.requests > 0 ? ratio(seen.failure_ratio) + ' of ' + count(seen.requests) : '–'),
     number(ratio(seen.failure_threshold)), number(span(breaker.retry_after_seconds)),
     number(count(breaker.in_flight)), number(count(breaker.requests_total)),
-    number(count(breaker.failure_total)), number(why(breaker.rejected_total))];
+    number(count(breaker.failure_total)), refused(breaker.rejected_total)];
 }
 
 function limiterRow(name, limiter) {
   const empty = limiter.available_tokens < 1;
   return [name, [empty ? '■ empty' : '● has tokens', empty ? 'refused' : 'ok'],
     number(count(limiter.available_tokens) + ' of ' + count(limiter.capacity)),
-    number(count(limiter.refill_rate_per_second) + '/s'), number(span(limiter.retry_after_seconds)),
-    number(count(limiter.requests_total)), number(count(limiter.admitted_total)), number(why(limiter.rejected_total))];
+    number(count(limiter.refill_rate_per_second) + '/s'), number(span(limiter.retry_after_seconds || null)),
+    number(count(limiter.waiting)), number(count(limiter.requests_total)),
+    number(count(limiter.admitted_total)), refused(limiter.rejected_total)];
 }
 
 function bulkheadRow(name, bulkhead) {
   const full = bulkhead.in_use >= bulkhead.max_concurrent;
   return [name, [full ? '■ full' : '● has room', full ? 'refused' : 'ok'],
     number(count(bulkhead.in_use) + ' of ' + count(bulkhead.max_concurrent)),
+    number(count(bulkhead.queue_depth) + ' of ' + count(bulkhead.queue_size)),
     number(count(bulkhead.requests_total)), number(count(bulkhead.admitted_total)),
-    number(why(bulkhead.rejected_total))];
+    refused(bulkhead.rejected_total)];
 }
 
 function retryRow(name, retry) {
@@ -188,9 +212,9 @@ const TABLES = [
     columns: ['Name', 'State', 'Since', 'Failures', 'Opens at', 'Retry in', 'In flight', 'Attempts', 'Failed',
       'Refused']},
   {kind: 'rate_limiters', title: 'Rate limiters', row: limiterRow,
-    columns: ['Name', 'State', 'Tokens', 'Refill', 'Retry in', 'Requests', 'Admitted', 'Refused']},
+    columns: ['Name', 'State', 'Tokens', 'Refill', 'Retry in', 'In line', 'Requests', 'Admitted', 'Refused']},
   {kind: 'bulkheads', title: 'Bulkheads', row: bulkheadRow,
-    columns: ['Name', 'State', 'In use', 'Requests', 'Admitted', 'Refused']},
+    columns: ['Name', 'State', 'In use', 'In line', 'Requests', 'Admitted', 'Refused']},
   {kind: 'retries', title: 'Retries', row: retryRow,
     columns: ['Name', 'Calls', 'Attempts', 'Attempts per call', 'Well at first', 'Well after retries', 'Exhausted',
       'Waiting']},
@@ -201,10 +225,14 @@ function section(table) {
   const heading = document.createElement('h2');
   heading.id = table.kind;
   const sheet = document.createElement('table');
+  sheet.setAttribute('role', 'table');
   sheet.setAttribute('aria-labelledby', table.kind);
   const head = document.createElement('thead');
-  head.append(row('th', table.columns.map((name, index) => (index < 2 && name !== 'Calls' ? name : number(name)))));
+  head.setAttribute('role', 'rowgroup');
+  const named = table.columns.map((name, index) => (index < 2 && name !== 'Calls' ? name : number(name)));
+  head.append(row(named, named));
   table.body = document.createElement('tbody');
+  table.body.setAttribute('role', 'rowgroup');
   table.heading = heading;
   table.section = element;
   sheet.append(head, table.body);
@@ -234,7 +262,7 @@ function show(stats) {
     policies += entries.length;
     table.section.hidden = entries.length === 0;
     table.heading.textContent = table.title + ' ' + entries.length;
-    table.body.replaceChildren(...entries.map(([name, value]) => row('td', table.row(name, value))));
+    table.body.replaceChildren(...entries.map(([name, value]) => row(table.columns, table.row(name, value))));
   }
   at('empty').hidden = policies > 0;
   at('figures').setAttribute('aria-busy', 'false');

@@ -58,9 +58,9 @@ HttpAnswer ask(const HttpRoute& route, const HttpQuestion& question) {
 
 }  // namespace
 
-AdminRoutes::AdminRoutes(const ResilienceManager& manager, HealthRules rules, std::vector<std::string> allowed_hosts,
-                         std::vector<HttpRoute> extra)
-    : manager_(manager), rules_(rules), allowed_hosts_(std::move(allowed_hosts)) {
+AdminRoutes::AdminRoutes(const ResilienceManager& manager, HealthRules rules, Duration ready_again_after,
+                         std::vector<std::string> allowed_hosts, std::vector<HttpRoute> extra)
+    : manager_(manager), rules_(rules), readiness_(ready_again_after), allowed_hosts_(std::move(allowed_hosts)) {
     for (std::string& host : allowed_hosts_) host = to_lower(host);
     for (const AdminPageFile& file : admin_page_files()) {
         add_built_in(std::string(file.path),
@@ -69,7 +69,10 @@ AdminRoutes::AdminRoutes(const ResilienceManager& manager, HealthRules rules, st
     add_built_in("/stats", [this](const HttpQuestion& question) { return stats(question); });
     add_built_in(
         "/metrics",
-        [this](const HttpQuestion&) { return text_answer(metrics_content_type, export_metrics(manager_, rules_)); },
+        [this](const HttpQuestion&) {
+            const auto [stats, told] = picture();
+            return text_answer(metrics_content_type, export_metrics_as_judged(stats, told));
+        },
         true);
     add_built_in("/livez", [](const HttpQuestion&) { return text_answer(json_type, R"({"status":"alive"})"); }, true);
     add_built_in("/readyz", [this](const HttpQuestion&) { return readiness(); }, true);
@@ -97,7 +100,7 @@ void AdminRoutes::add_built_in(std::string path, std::function<HttpAnswer(const 
                        .any_caller = any_caller});
 }
 
-HttpAnswer AdminRoutes::answer(const AdminRequest& request) const {
+HttpAnswer AdminRoutes::answer(const AdminRequest& request) {
     const HttpQuestion& question = request.question;
     const std::vector<const Route*> found = routes_at(question.path);
     const bool any_caller = !found.empty() && found.front()->any_caller;
@@ -159,7 +162,7 @@ HttpAnswer AdminRoutes::not_found() const {
                        document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), 404);
 }
 
-HttpAnswer AdminRoutes::stats(const HttpQuestion& question) const {
+HttpAnswer AdminRoutes::stats(const HttpQuestion& question) {
     const auto value_of = [&](std::string_view name) {
         const auto found = question.query.find(name);
         return found == question.query.end() ? std::string{} : found->second;
@@ -171,14 +174,20 @@ HttpAnswer AdminRoutes::stats(const HttpQuestion& question) const {
         return problem_answer(400, "unknown kind '" + kind + "'; one of " + known);
     }
     const int indent = question.query.contains("pretty") ? 2 : -1;
-    ResilienceStats everything = manager_.stats();
-    const Health judged = resilience::health(everything, rules_);
-    return text_answer(json_type, to_json_text(filter(std::move(everything), value_of("name"), kind), judged, indent));
+    auto [everything, told] = picture();
+    return text_answer(json_type, to_json_text(filter(std::move(everything), value_of("name"), kind), told, indent));
 }
 
-HttpAnswer AdminRoutes::readiness() const {
-    const Health judged = manager_.health(rules_);
-    return text_answer(json_type, to_json_text(judged, -1), judged.ready ? 200 : 503);
+std::pair<ResilienceStats, Health> AdminRoutes::picture() {
+    const TimePoint now = Clock::now();
+    ResilienceStats stats = manager_.stats(now);
+    Health told = readiness_.told(stats, rules_, now);
+    return {std::move(stats), std::move(told)};
+}
+
+HttpAnswer AdminRoutes::readiness() {
+    const auto [stats, told] = picture();
+    return text_answer(json_type, readiness_json(told, stats), told.ready ? 200 : 503);
 }
 
 }  // namespace resilience::inline v1::detail

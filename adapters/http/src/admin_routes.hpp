@@ -7,7 +7,10 @@
 #include <resilience/http/http_route.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "readiness.hpp"
 
 namespace resilience::inline v1::detail {
 
@@ -22,14 +25,14 @@ struct AdminRequest {
 class AdminRoutes {
   public:
     // Throws ConfigError for a route without method, path or function, or one that is taken.
-    AdminRoutes(const ResilienceManager& manager, HealthRules rules, std::vector<std::string> allowed_hosts,
-                std::vector<HttpRoute> extra);
+    AdminRoutes(const ResilienceManager& manager, HealthRules rules, Duration ready_again_after,
+                std::vector<std::string> allowed_hosts, std::vector<HttpRoute> extra);
 
     AdminRoutes(const AdminRoutes&) = delete;
     AdminRoutes& operator=(const AdminRoutes&) = delete;
 
-    // Never throws but std::bad_alloc: what a route throws is answered with a 500.
-    [[nodiscard]] HttpAnswer answer(const AdminRequest& request) const;
+    // One at a time. Never throws but std::bad_alloc: what a route throws is answered with a 500.
+    [[nodiscard]] HttpAnswer answer(const AdminRequest& request);
 
   private:
     struct Route {
@@ -39,14 +42,16 @@ class AdminRoutes {
     };
 
     void add_built_in(std::string path, std::function<HttpAnswer(const HttpQuestion&)> answer, bool any_caller = false);
-    [[nodiscard]] HttpAnswer stats(const HttpQuestion& question) const;
-    [[nodiscard]] HttpAnswer readiness() const;
+    [[nodiscard]] HttpAnswer stats(const HttpQuestion& question);
+    [[nodiscard]] HttpAnswer readiness();
+    [[nodiscard]] std::pair<ResilienceStats, Health> picture();  // the same health on every path
     [[nodiscard]] std::vector<const Route*> routes_at(std::string_view path) const;
     [[nodiscard]] std::optional<HttpAnswer> refuse_caller(const AdminRequest& request) const;
     [[nodiscard]] HttpAnswer not_found() const;
 
     const ResilienceManager& manager_;
     HealthRules rules_;
+    Readiness readiness_;
     std::vector<std::string> allowed_hosts_;
     std::vector<Route> routes_;
 };

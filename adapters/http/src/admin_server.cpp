@@ -47,6 +47,8 @@ AdminServerConfig checked(AdminServerConfig config) {
     time_within("request_time", config.request_time);
     time_within("response_time", config.response_time);
     time_within("idle_time", config.idle_time);
+    problems.expect(config.ready_again_after >= 0s && config.ready_again_after <= 1h, "ready_again_after",
+                    "is out of range; use 0 s to 1 h");
     problems.throw_if_any();
     return config;
 }
@@ -88,7 +90,7 @@ tcp::acceptor listen(asio::io_context& io, const AdminServerConfig& config) {
 struct AdminServer::Running {
     Running(const ResilienceManager& manager, AdminServerConfig wanted, std::vector<HttpRoute> extra)
         : config(checked(std::move(wanted))),
-          routes(manager, config.health_rules, config.allowed_hosts, std::move(extra)),
+          routes(manager, config.health_rules, config.ready_again_after, config.allowed_hosts, std::move(extra)),
           acceptor(listen(io, config)),
           listening(acceptor.local_endpoint()) {
         accept();
@@ -151,7 +153,7 @@ struct AdminServer::Running {
     }
 
     const AdminServerConfig config;
-    const detail::AdminRoutes routes;
+    detail::AdminRoutes routes;
     std::size_t served = 0, turned_away = 0;
     asio::io_context io{1};
     asio::steady_timer pause{io};

@@ -229,6 +229,9 @@ def check_first_rest(admin, findings):
     findings.expect(calls > 0 and calls_asked(stats) == calls == summary["front"]["requests_total"],
                     f"the generator made {calls} calls, the policies were asked {calls_asked(stats)} times, the front "
                     f"answered {summary['front']['requests_total']}")
+    twin = summary["unguarded"]["load"]
+    findings.expect(twin["calls_total"] == calls == twin["answered_total"],
+                    f"the generator made {calls} calls, and to the unguarded twin: {twin}")
     print(f"load alone: {calls:,} calls, all counted by everybody")
 
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <resilience/base/time.hpp>
 #include <string>
 
@@ -25,7 +26,8 @@ struct DemoOptions {
     double speed = 1;     // of the script's clock
     Duration duration{};  // ends by itself after this long; zero: never
     bool load = true;
-    double rate = 200;  // calls per second; the shop's limits are sized for it
+    bool unguarded = true;  // a twin of the shop beside it, without policies, that gets the same load and faults
+    double rate = 200;      // calls per second; the shop's limits are sized for it
     std::uint64_t seed = 1;
 };
 
@@ -40,6 +42,7 @@ class Demo {
 
     [[nodiscard]] std::uint16_t port() const noexcept;
     [[nodiscard]] std::uint16_t admin_port() const noexcept;
+    [[nodiscard]] std::optional<std::uint16_t> unguarded_port() const noexcept;  // of the twin
 
     // Tells what limiters and bulkheads have refused since the last time.
     void watch();

@@ -7,34 +7,45 @@
 #include <optional>
 #include <resilience/base/time.hpp>
 #include <string>
+#include <vector>
 
-#include "demo/fault.hpp"
 #include "demo/front_counters.hpp"
 #include "demo/load_generator.hpp"
-#include "demo/upstream.hpp"
+#include "demo/upstream_set.hpp"
 
 namespace resilience::demo {
 
-struct UpstreamPicture {
-    std::uint16_t port = 0;
-    UpstreamCounts counts;
-    std::optional<ActiveFault> fault;
-    // What the front's threads saw of it: see UpstreamTraffic.
-    std::uint64_t exchanges = 0, answered = 0, unreachable = 0, broken = 0, timed_out = 0, resent = 0;
+// One shop: its front, what the load's customers got there, and its upstreams.
+struct ShopPicture {
+    FrontPicture front;
+    std::optional<LoadPicture> load;  // absent with --no-load
+    UpstreamPictures upstreams;
 };
 
 struct DemoPicture {
     Duration elapsed{};
-    FrontPicture front;
-    std::optional<LoadPicture> load;  // absent with --no-load
-    std::array<UpstreamPicture, upstream_names.size()> upstreams;
+    ShopPicture shop;
+    std::optional<ShopPicture> unguarded;  // its twin
 };
 
 // summary 100 s: 21,400 requests · 97.1 % answered · 2.2 % refused with Retry-After · 0.7 % failed
-// and a line each about refusals and the load. Ends with a line end.
+// and a line each about refusals and the load, then the comparison. Ends with a line end.
 [[nodiscard]] std::string summary_text(const DemoPicture& picture);
 
 // One JSON document, {"format":1,…}.
 [[nodiscard]] std::string summary_json(const DemoPicture& picture);
+
+// ---- the shop beside its unguarded twin
+
+// Whether the two can be held against each other, and what stands against it, in sentences.
+struct Fairness {
+    bool comparable = true;
+    std::vector<std::string> cautions;  // also about figures that can be compared with care
+};
+// Needs both and their load.
+[[nodiscard]] Fairness fairness_of(const ShopPicture& shop, const ShopPicture& twin);
+
+// What guarding changed, as a table, or why nothing can be said. Empty without a twin or a load.
+[[nodiscard]] std::string comparison_text(const DemoPicture& picture);
 
 }  // namespace resilience::demo

@@ -88,7 +88,10 @@ TEST(Demo, tells_what_happens_and_begins_with_its_addresses) {
                               .rate = 400},
                   out);
         first = "Dashboard  http://127.0.0.1:" + std::to_string(demo.admin_port()) +
-                "/      Shop  http://127.0.0.1:" + std::to_string(demo.port()) + "/checkout      Ctrl-C ends\n";
+                "/      Shop  http://127.0.0.1:" + std::to_string(demo.port()) +
+                "/checkout      Ctrl-C ends\n"
+                "Its unguarded twin, with upstreams, load and faults of the same kind  http://127.0.0.1:" +
+                std::to_string(demo.unguarded_port().value()) + "/checkout\n";
         ASSERT_TRUE(eventually([&] {
             const Json stats = Json::parse(ask(demo.admin_port(), "GET", "/stats").body);
             return stats["circuit_breakers"]["payment_api"]["state"] == "open";
@@ -108,8 +111,49 @@ TEST(Demo, without_load_serves_only_others) {
     Shop shop(narration, "", false);
     EXPECT_EQ(ask(shop.demo.port(), "GET", "/stock").status, 200);
     const DemoPicture picture = shop.demo.picture();
-    EXPECT_FALSE(picture.load);
-    EXPECT_EQ(picture.front.requests, 1U);
+    EXPECT_FALSE(picture.shop.load);
+    EXPECT_EQ(picture.shop.front.requests, 1U);
+}
+
+TEST(DemoTwin, gets_the_same_calls_and_faults_and_stands_beside_the_shop_in_the_summary) {
+    std::ostringstream narration;
+    Shop shop(narration);
+    const std::uint16_t twin = shop.demo.unguarded_port().value();
+    EXPECT_EQ(shop.admin("POST", "/demo/faults/payment?error=1&for=60s").status, 200);
+    EXPECT_EQ(ask(twin, "POST", "/pay", "{}").status, 500);
+    ASSERT_TRUE(eventually([&] { return shop.state("payment_api") == "open"; }));
+    EXPECT_EQ(ask(twin, "POST", "/pay", "{}").status, 500);  // nothing opens here
+    EXPECT_EQ(shop.admin("DELETE", "/demo/faults/payment").status, 200);
+    EXPECT_EQ(ask(twin, "POST", "/pay", "{}").status, 200);
+    EXPECT_EQ(shop.admin("POST", "/demo/faults/recommendations?hang&for=60s").status, 200);
+    ASSERT_TRUE(eventually([&] { return shop.json("/demo/summary")["unguarded"]["load"]["in_flight"] > 5; }));
+    const TimePoint began = Clock::now();
+    shop.demo.stop();
+    EXPECT_LT(Clock::now() - began, 30s);
+
+    const Json summary = shop.json("/demo/summary");
+    const Json& other = summary["unguarded"];
+    EXPECT_EQ(summary["load"]["calls_total"], other["load"]["calls_total"]);
+    EXPECT_EQ(summary["customers"]["calls_total"], other["customers"]["calls_total"]);
+    EXPECT_EQ(summary["customers"]["trouble"]["seconds"], other["customers"]["trouble"]["seconds"]);
+    EXPECT_GT(summary["customers"]["refused_total"], 0);
+    EXPECT_EQ(other["customers"]["refused_total"], 0);
+    EXPECT_GT(other["customers"]["failed_total"], 0);
+    EXPECT_GT(other["customers"]["hung_total"], 0);
+    EXPECT_GT(other["upstreams"]["payment"]["received_total"], summary["upstreams"]["payment"]["received_total"]);
+    EXPECT_EQ(other["front"]["refused_total"]["at_once"], 0);
+    EXPECT_TRUE(summary["comparison"].is_object());
+    EXPECT_NE(comparison_text(shop.demo.picture()), "");
+}
+
+TEST(DemoTwin, can_be_left_out) {
+    std::ostringstream narration;
+    Demo demo(DemoOptions{.port = 0, .admin_port = 0, .load = false, .unguarded = false}, narration);
+    EXPECT_FALSE(demo.unguarded_port());
+    EXPECT_FALSE(demo.picture().unguarded);
+    demo.stop();
+    EXPECT_EQ(summary_text(demo.picture()), "summary 0 s: 0 requests\n");
+    EXPECT_EQ(narration.str().find("twin"), std::string::npos);
 }
 
 struct BadFault {

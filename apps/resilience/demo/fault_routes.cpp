@@ -12,6 +12,7 @@ namespace resilience::demo {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using Sets = std::vector<const Upstreams*>;
 
 constexpr std::string_view root = "/demo/faults";
 
@@ -49,7 +50,8 @@ Json json_of_one(const Upstream& upstream) {
     return {{"upstream", upstream.name()}, {"fault", json_of(upstream.fault())}};
 }
 
-HttpAnswer list(Upstreams& upstreams, const HttpQuestion& question) {
+HttpAnswer list(const Sets& sets, const HttpQuestion& question) {
+    const Upstreams& upstreams = *sets.front();
     const std::string_view name = name_in(question);
     if (!name.empty()) {
         const std::optional<UpstreamId> id = upstream_of(name);
@@ -60,7 +62,7 @@ HttpAnswer list(Upstreams& upstreams, const HttpQuestion& question) {
     return json_answer({{"faults", faults}});
 }
 
-HttpAnswer begin(Upstreams& upstreams, const HttpQuestion& question) {
+HttpAnswer begin(const Sets& sets, const HttpQuestion& question) {
     const std::string_view name = name_in(question);
     const std::optional<UpstreamId> id = upstream_of(name);
     if (!id) return no_such_upstream(name);
@@ -74,25 +76,26 @@ HttpAnswer begin(Upstreams& upstreams, const HttpQuestion& question) {
     std::vector<std::string> problems = std::move(unknown);
     problems.insert(problems.end(), reader.problems().begin(), reader.problems().end());
     if (!problems.empty()) return problem_answer(400, "this fault makes no sense", problems);
-    Upstream& upstream = *upstreams[static_cast<std::size_t>(*id)];
-    upstream.set_fault(reader.fault(), reader.period());
-    return json_answer(json_of_one(upstream));
+    const auto index = static_cast<std::size_t>(*id);
+    for (const Upstreams* const set : sets) (*set)[index]->set_fault(reader.fault(), reader.period());
+    return json_answer(json_of_one(*(*sets.front())[index]));
 }
 
-HttpAnswer end(Upstreams& upstreams, const HttpQuestion& question) {
+HttpAnswer end(const Sets& sets, const HttpQuestion& question) {
     const std::string_view name = name_in(question);
     const std::optional<UpstreamId> id = upstream_of(name);
     if (!id) return no_such_upstream(name);
-    const bool ended = upstreams[static_cast<std::size_t>(*id)]->end_fault();
+    bool ended = false;
+    for (const Upstreams* const set : sets) ended = (*set)[static_cast<std::size_t>(*id)]->end_fault() || ended;
     return json_answer({{"upstream", name}, {"ended", ended}});
 }
 
 }  // namespace
 
-std::vector<HttpRoute> fault_routes(Upstreams& upstreams) {
-    using Answer = HttpAnswer (*)(Upstreams&, const HttpQuestion&);
-    const auto bound = [&upstreams](Answer answer) {
-        return [&upstreams, answer](const HttpQuestion& question) { return answer(upstreams, question); };
+std::vector<HttpRoute> fault_routes(const Sets& sets) {
+    using Answer = HttpAnswer (*)(const Sets&, const HttpQuestion&);
+    const auto bound = [&sets](Answer answer) {
+        return [sets, answer](const HttpQuestion& question) { return answer(sets, question); };
     };
     const std::string below = std::string(root) + "/";
     return {HttpRoute{"GET", std::string(root), bound(&list)}, HttpRoute{"GET", below, bound(&list)},

@@ -8,17 +8,15 @@
 //
 // The words are those of fault.hpp. Everything wrong with a request is told at once, in a problem JSON with `problems`.
 
-#include <memory>
 #include <resilience/http/http_route.hpp>
 #include <vector>
 
-#include "demo/upstream.hpp"
+#include "demo/upstream_set.hpp"
 
 namespace resilience::demo {
 
-using Upstreams = std::vector<std::unique_ptr<Upstream>>;  // in the order of UpstreamId
-
-// The upstreams must outlive the routes.
-[[nodiscard]] std::vector<HttpRoute> fault_routes(Upstreams& upstreams);
+// The upstreams must outlive the routes. What is done to one of them is done to the same one of each set; what is told
+// is that of the first.
+[[nodiscard]] std::vector<HttpRoute> fault_routes(const std::vector<const Upstreams*>& sets);
 
 }  // namespace resilience::demo

@@ -40,7 +40,7 @@ struct Front::Running {
         bool ended = false;  // under the front's mutex
     };
 
-    Running(Shop& served, const FrontConfig& given);
+    Running(ShopService& served, const FrontConfig& given);
     ~Running() { stop(); }
 
     void listen();
@@ -51,7 +51,7 @@ struct Front::Running {
     void join_ended();
     void stop();
 
-    Shop& shop;
+    ShopService& shop;
     const FrontConfig config;
     FrontCounters counters;
     asio::io_context io{1};
@@ -67,7 +67,7 @@ struct Front::Running {
     std::thread thread;
 };
 
-Front::Running::Running(Shop& served, const FrontConfig& given) : shop(served), config(given) {
+Front::Running::Running(ShopService& served, const FrontConfig& given) : shop(served), config(given) {
     listen();
     accept();
     thread = std::thread([this] { io.run(); });
@@ -201,7 +201,7 @@ void Front::Running::stop() {
     for (const auto& customer : last) customer->thread.join();
 }
 
-Front::Front(Shop& shop, const FrontConfig& config) : running_(std::make_unique<Running>(shop, config)) {}
+Front::Front(ShopService& shop, const FrontConfig& config) : running_(std::make_unique<Running>(shop, config)) {}
 Front::~Front() = default;
 
 std::uint16_t Front::port() const noexcept { return running_->port; }

@@ -11,7 +11,7 @@
 #include <resilience/base/time.hpp>
 
 #include "demo/front_counters.hpp"
-#include "demo/shop.hpp"
+#include "demo/shop_service.hpp"
 
 namespace resilience::demo {
 
@@ -30,7 +30,7 @@ struct FrontConfig {
 class Front {
   public:
     // Listens when this returns. Throws std::system_error when it cannot. The shop must outlive it.
-    Front(Shop& shop, const FrontConfig& config);
+    Front(ShopService& shop, const FrontConfig& config);
     ~Front();
     Front(const Front&) = delete;
     Front& operator=(const Front&) = delete;

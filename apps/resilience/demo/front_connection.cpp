@@ -43,7 +43,7 @@ int status_of(const error_code& error) {
 
 class Connection {
   public:
-    Connection(asio::io_context& io, tcp::socket& socket, Shop& shop, const FrontConfig& config,
+    Connection(asio::io_context& io, tcp::socket& socket, ShopService& shop, const FrontConfig& config,
                FrontCounters& counters, const std::stop_token& stop)
         : io_(io),
           socket_(socket),
@@ -160,7 +160,7 @@ class Connection {
 
     asio::io_context& io_;
     tcp::socket& socket_;
-    Shop& shop_;
+    ShopService& shop_;
     const FrontConfig& config_;
     FrontCounters& counters_;
     const std::stop_token& stop_;
@@ -172,7 +172,7 @@ class Connection {
 
 }  // namespace
 
-void serve_connection(asio::io_context& io, tcp::socket& socket, Shop& shop, const FrontConfig& config,
+void serve_connection(asio::io_context& io, tcp::socket& socket, ShopService& shop, const FrontConfig& config,
                       FrontCounters& counters, const std::stop_token& stop) {
     Connection{io, socket, shop, config, counters, stop}.serve();
 }

@@ -8,8 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "demo/fault_routes.hpp"
 #include "demo/http_client_for_tests.hpp"
+#include "demo/shop.hpp"
+#include "demo/upstream_set.hpp"
 
 namespace resilience::demo {
 namespace {
@@ -40,11 +41,7 @@ class FrontTest : public testing::Test {
         }
         return upstreams;
     }
-    ShopConfig config_of() const {
-        ShopConfig config;
-        for (std::size_t index = 0; index < upstreams_.size(); ++index) config.ports[index] = upstreams_[index]->port();
-        return config;
-    }
+    ShopConfig config_of() const { return {.ports = ports_of(upstreams_)}; }
 
     ReplyText get(std::string_view target) const { return ask(front_->port(), "GET", target); }
     Upstream& upstream(UpstreamId id) { return *upstreams_[static_cast<std::size_t>(id)]; }

@@ -1,11 +1,9 @@
 #include <gtest/gtest.h>
 
-#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "demo/arrivals.hpp"
 #include "demo/forwarded_headers.hpp"
 #include "demo/reply_reader.hpp"
 
@@ -78,34 +76,6 @@ TEST(ForwardedHeaders, keep_back_what_belongs_to_one_connection) {
                                {"X-Forwarded-Proto", "http"},
                                {"X-Forwarded-Host", "shop:8080"}};
     EXPECT_EQ(lines, expected);
-}
-
-TEST(Arrivals, are_the_same_for_the_same_seed) {
-    Arrivals one(7), same(7), other(8);
-    bool differs = false;
-    for (int call = 0; call < 100; ++call) {
-        const Duration pause = one.pause(200);
-        const std::size_t kind = one.kind();
-        EXPECT_EQ(pause, same.pause(200));
-        EXPECT_EQ(kind, same.kind());
-        differs = differs || pause != other.pause(200) || kind != other.kind();
-    }
-    EXPECT_TRUE(differs);
-}
-
-TEST(Arrivals, come_at_the_rate_and_in_the_shares_that_were_asked_for) {
-    Arrivals arrivals(1);
-    Duration sum{};
-    std::array<int, call_kinds.size()> kinds{};
-    constexpr int calls = 20'000;
-    for (int call = 0; call < calls; ++call) {
-        sum += arrivals.pause(200);
-        ++kinds[arrivals.kind()];
-    }
-    EXPECT_NEAR(std::chrono::duration<double>(sum).count(), calls / 200.0, 3);
-    for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
-        EXPECT_NEAR(kinds[kind] / double{calls}, call_kinds[kind].share, 0.02);
-    }
 }
 
 }  // namespace

@@ -102,12 +102,12 @@ TEST(RefusalWatch, tells_when_a_limit_begins_to_refuse_and_when_it_stops) {
 TEST(Summary, divides_requests_into_answered_refused_and_failed) {
     DemoPicture picture;
     picture.elapsed = 100s;
-    picture.front.requests = 21'400;
-    picture.front.by_ending[static_cast<std::size_t>(Ending::answered)] = 20'779;
-    picture.front.by_ending[static_cast<std::size_t>(Ending::refused_at_once)] = 471;
-    picture.front.by_ending[static_cast<std::size_t>(Ending::failed)] = 150;
-    picture.front.refused_with_retry_after = 471;
-    picture.front.rejected = {.count = 471, .p50 = 100us, .p99 = 400us, .max = 2ms};
+    picture.shop.front.requests = 21'400;
+    picture.shop.front.by_ending[static_cast<std::size_t>(Ending::answered)] = 20'779;
+    picture.shop.front.by_ending[static_cast<std::size_t>(Ending::refused_at_once)] = 471;
+    picture.shop.front.by_ending[static_cast<std::size_t>(Ending::failed)] = 150;
+    picture.shop.front.refused_with_retry_after = 471;
+    picture.shop.front.rejected = {.count = 471, .p50 = 100us, .p99 = 400us, .max = 2ms};
     EXPECT_EQ(summary_text(picture),
               "summary 100 s: 21,400 requests · 97.1 % answered · 2.2 % refused with Retry-After · 0.7 % failed\n"
               "rejected: p99 400 us, max 2 ms from request parsed to last byte\n");
@@ -117,13 +117,14 @@ TEST(Summary, tells_refusals_without_a_time_and_the_load_apart) {
     DemoPicture picture;
     picture.elapsed = 3s;
     EXPECT_EQ(summary_text(picture), "summary 3 s: 0 requests\n");
-    picture.front.requests = 10;
-    picture.front.by_ending[static_cast<std::size_t>(Ending::refused_at_once)] = 3;
-    picture.front.by_ending[static_cast<std::size_t>(Ending::refused_after_try)] = 1;
-    picture.front.by_ending[static_cast<std::size_t>(Ending::answered)] = 6;
-    picture.front.refused_with_retry_after = 2;
-    picture.front.refused_after_try = {.count = 1, .p50 = 80ms, .p99 = 80ms, .max = 80ms};
-    picture.load = LoadPicture{.calls = 1'010, .answered = 10, .statuses = {}, .socket_errors = {.connect = 1'000}};
+    picture.shop.front.requests = 10;
+    picture.shop.front.by_ending[static_cast<std::size_t>(Ending::refused_at_once)] = 3;
+    picture.shop.front.by_ending[static_cast<std::size_t>(Ending::refused_after_try)] = 1;
+    picture.shop.front.by_ending[static_cast<std::size_t>(Ending::answered)] = 6;
+    picture.shop.front.refused_with_retry_after = 2;
+    picture.shop.front.refused_after_try = {.count = 1, .p50 = 80ms, .p99 = 80ms, .max = 80ms};
+    picture.shop.load =
+        LoadPicture{.calls = 1'010, .answered = 10, .statuses = {}, .socket_errors = {.connect = 1'000}};
     const std::string text = summary_text(picture);
     EXPECT_NE(text.find("20.0 % refused with Retry-After · 20.0 % refused without · 0.0 % failed"), std::string::npos);
     EXPECT_NE(text.find("; 1 of them after a failed try, p99 80 ms"), std::string::npos);

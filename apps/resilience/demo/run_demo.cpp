@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -27,9 +26,10 @@ using program::ExitCode;
 
 constexpr auto watch_every = std::chrono::seconds{1};
 
-// A thread of the front needs up to seven descriptors; the usual soft limit of 1,024 would end at 150 customers.
+// A thread of a front needs up to ten descriptors with the upstreams' ends, and there are two fronts; the usual soft
+// limit of 1,024 would end at 50 customers each.
 void allow_descriptors() {
-    constexpr rlim_t wanted = 4096;
+    constexpr rlim_t wanted = 8192;
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
     limit.rlim_cur = std::min(wanted, limit.rlim_max);
@@ -119,7 +119,7 @@ ExitCode run_demo(const DemoOptions& options, std::ostream& out, std::ostream& e
 ExitCode read_script(const std::string& file, Script& script, std::ostream& err) {
     const std::optional<std::string> text = text_of(file);
     if (!text) {
-        err << "error: cannot read " << file << ": " << std::strerror(errno) << '\n';
+        err << "error: cannot read " << file << ": " << std::generic_category().message(errno) << '\n';
         return ExitCode::environment;
     }
     auto parsed = parse_script(*text);

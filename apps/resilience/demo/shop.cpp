@@ -16,8 +16,7 @@
 #include <string>
 #include <utility>
 
-#include "demo/arrivals.hpp"
-#include "text/suggestion.hpp"
+#include "demo/shop_routes.hpp"
 
 namespace resilience::demo {
 namespace {
@@ -33,46 +32,9 @@ constexpr CircuitBreakerConfig breaker_config{.failure_threshold = 0.5,
                                               .timeout = 5s,
                                               .min_requests = 10,
                                               .window_size = 1s,
-                                              .buckets = 10};
+                                              .buckets = 10,
+                                              .record_latency = true};
 constexpr RetryConfig retry_config{.max_attempts = 3, .base_delay = 25ms, .max_delay = 250ms};
-
-struct Route {
-    std::string_view path;
-    UpstreamId upstream;
-    bool takes_orders;  // POST too
-};
-constexpr std::array<Route, 4> routes{{{"/checkout", UpstreamId::payment, true},
-                                       {"/pay", UpstreamId::payment, true},
-                                       {"/stock", UpstreamId::inventory, false},
-                                       {"/recommendations", UpstreamId::recommendations, false}}};
-
-const Route* route_of(std::string_view path) {
-    const auto found = std::ranges::find(routes, path, &Route::path);
-    return found == routes.end() ? nullptr : &*found;
-}
-
-double share_of(UpstreamId upstream) {
-    double share = 0;
-    for (const CallKind& kind : call_kinds) {
-        const Route* const route = route_of(kind.path);
-        if (route != nullptr && route->upstream == upstream) share += kind.share;
-    }
-    return share;
-}
-
-ShopAnswer problem(int status, std::string_view detail, Ending ending) {
-    ShopAnswer answer{.status = status, .ending = ending};
-    answer.headers.emplace_back("Content-Type", problem_content_type);
-    answer.body = problem_json(status, http_status_title(status), detail);
-    return answer;
-}
-
-ShopAnswer no_such_path(std::string_view path) {
-    std::array<std::string_view, routes.size()> known{};
-    std::ranges::transform(routes, known.begin(), &Route::path);
-    std::string detail = "the shop has /checkout, /pay, /stock and /recommendations";
-    return problem(404, detail + program::did_you_mean(path, known), Ending::not_a_route);
-}
 
 ShopAnswer told_to_client(const Rejection& rejection, bool tried) {
     ShopAnswer answer{.status = http_status_of(rejection.reason), .headers = rejection_headers(rejection)};
@@ -87,31 +49,7 @@ ShopAnswer told_to_client(const Rejection& rejection, bool tried) {
     return answer;
 }
 
-ShopAnswer told_to_client(UpstreamAnswer& upstream, UpstreamId id) {
-    if (upstream.status == 0) {
-        return problem(502, std::string(name_of(id)) + ": " + upstream.trouble, Ending::failed);
-    }
-    ShopAnswer answer{.status = upstream.status,
-                      .headers = std::move(upstream.headers),
-                      .body = std::move(upstream.body),
-                      .length = upstream.length,
-                      .ending = upstream.status >= 500 ? Ending::failed : Ending::answered};
-    return answer;
-}
-
 }  // namespace
-
-Duration usual_latency(UpstreamId upstream) noexcept {
-    switch (upstream) {
-        case UpstreamId::payment:
-            return 20ms;
-        case UpstreamId::inventory:
-            return 15ms;
-        case UpstreamId::recommendations:
-            break;
-    }
-    return 8ms;
-}
 
 std::string_view policy_name(UpstreamId upstream) noexcept {
     constexpr std::array<std::string_view, upstream_names.size()> names{"payment_api", "inventory_api",
@@ -188,14 +126,9 @@ std::vector<UpstreamClient> Shop::clients(boost::asio::io_context& io) {
 }
 
 ShopAnswer Shop::serve(const ShopRequest& request, std::vector<UpstreamClient>& clients, const std::stop_token& stop) {
-    const Route* const route = route_of(request.path());
-    if (route == nullptr) return no_such_path(request.path());
-    if (!request.is_read() && !(request.method == "POST" && route->takes_orders)) {
-        ShopAnswer answer = problem(405, request.method + " is not for this path", Ending::not_a_route);
-        answer.headers.emplace_back("Allow", route->takes_orders ? "GET, HEAD, POST" : "GET, HEAD");
-        return answer;
-    }
-    const auto index = static_cast<std::size_t>(route->upstream);
+    const auto upstream = addressee_of(request);
+    if (!upstream) return upstream.error();
+    const auto index = static_cast<std::size_t>(*upstream);
     return departments_->all[index].serve(request, clients[index], stop);
 }
 

@@ -58,10 +58,29 @@ Json json_of(const LoadPicture& load) {
               {"malformed", errors.malformed},
               {"timed_out", errors.timed_out}}},
             {"late_total", load.late},
+            {"lagged_total", load.lagged},
             {"not_sent_total", load.not_sent},
+            {"given_up_total", load.given_up},
             {"in_flight", load.in_flight},
             {"waiting", load.waiting},
             {"connections", load.connections}};
+}
+
+Json json_of(const CustomerPicture::Part& part) {
+    return {{"seconds", seconds_of(part.time)}, {"answered_total", part.answered}};
+}
+
+Json json_of(const CustomerPicture& customers) {
+    return {{"calls_total", customers.calls},
+            {"answered_total", customers.answered},
+            {"too_late_total", customers.too_late},
+            {"refused_total", customers.refused},
+            {"failed_total", customers.failed},
+            {"hung_total", customers.hung},
+            {"latency_seconds", json_of(customers.latency)},
+            {"trouble", json_of(customers.trouble)},
+            {"calm", json_of(customers.calm)},
+            {"longest_outage_seconds", seconds_of(customers.longest_outage)}};
 }
 
 Json json_of(const UpstreamPicture& upstream) {
@@ -79,6 +98,16 @@ Json json_of(const UpstreamPicture& upstream) {
               {"resent", upstream.resent}}}};
 }
 
+// Adds a shop's parts to `json`.
+void tell(const ShopPicture& shop, Json& json) {
+    json["front"] = json_of(shop.front);
+    json["load"] = shop.load ? json_of(*shop.load) : Json(nullptr);
+    json["customers"] = shop.load ? json_of(shop.load->customers) : Json(nullptr);
+    for (std::size_t index = 0; index < upstream_names.size(); ++index) {
+        json["upstreams"][std::string(upstream_names[index])] = json_of(shop.upstreams[index]);
+    }
+}
+
 }  // namespace
 
 Json json_of(const std::optional<ActiveFault>& active) {
@@ -93,10 +122,14 @@ Json json_of(const std::optional<ActiveFault>& active) {
 }
 
 std::string summary_json(const DemoPicture& picture) {
-    Json json{{"format", 1}, {"seconds", seconds_of(picture.elapsed)}, {"front", json_of(picture.front)}};
-    json["load"] = picture.load ? json_of(*picture.load) : Json(nullptr);
-    for (std::size_t index = 0; index < upstream_names.size(); ++index) {
-        json["upstreams"][std::string(upstream_names[index])] = json_of(picture.upstreams[index]);
+    Json json{{"format", 1}, {"seconds", seconds_of(picture.elapsed)}};
+    tell(picture.shop, json);
+    json["unguarded"] = nullptr;
+    json["comparison"] = nullptr;
+    if (picture.unguarded) tell(*picture.unguarded, json["unguarded"] = Json::object());
+    if (picture.unguarded && picture.unguarded->load) {
+        const Fairness fairness = fairness_of(picture.shop, *picture.unguarded);
+        json["comparison"] = {{"comparable", fairness.comparable}, {"cautions", fairness.cautions}};
     }
     return json.dump() + "\n";
 }

@@ -42,14 +42,14 @@ std::string load_line(const LoadPicture& load) {
 }  // namespace
 
 std::string summary_text(const DemoPicture& picture) {
-    const FrontPicture& front = picture.front;
+    const FrontPicture& front = picture.shop.front;
     const auto seconds = std::chrono::round<std::chrono::seconds>(picture.elapsed).count();
     std::string text = "summary " + with_separators(static_cast<std::uint64_t>(seconds)) +
                        " s: " + with_separators(front.requests) + " requests";
     if (front.requests > 0) text += shares(front);
     text += "\n" + refusals(front);
-    if (picture.load) text += load_line(*picture.load);
-    return text;
+    if (picture.shop.load) text += load_line(*picture.shop.load);
+    return text + comparison_text(picture);
 }
 
 }  // namespace resilience::demo

@@ -8,6 +8,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <cmath>
+#include <deque>
 #include <future>
 #include <mutex>
 #include <resilience/base/random.hpp>
@@ -44,6 +45,9 @@ struct Upstream::Server {
     void narrate(const std::string& deed) const;
     [[nodiscard]] Duration latency() const;
     [[nodiscard]] bool errs();
+    [[nodiscard]] bool take_worker(const std::shared_ptr<Session>& session);
+    void free_worker();
+    void close_sessions();
 
     // Runs `work` on the server's thread and waits for it.
     template <class Work>
@@ -61,6 +65,8 @@ struct Upstream::Server {
     asio::steady_timer rebind_timer{io};
     std::uint16_t port = 0;
     std::unordered_set<Session*> sessions;
+    std::deque<std::shared_ptr<Session>> line;  // requests that wait for a worker
+    std::size_t busy = 0;                       // workers
     Fault current;
     Random random;
 
@@ -86,7 +92,17 @@ class Upstream::Server::Session : public std::enable_shared_from_this<Session> {
         http::async_read(socket_, buffer_, *request_, [self = this->shared_from_this()](error_code error, std::size_t) {
             if (error) return;
             self->server_.received.fetch_add(1, std::memory_order_relaxed);
-            self->think();
+            if (self->server_.take_worker(self)) self->think();
+        });
+    }
+
+    // A worker is at it until the answer is written down. It does not see whether anybody still waits for it.
+    void think() {
+        timer_.expires_after(server_.latency());
+        timer_.async_wait([self = this->shared_from_this()](error_code) {
+            if (self->socket_.is_open() && self->server_.current.hang) return self->think();
+            self->server_.free_worker();
+            if (self->socket_.is_open()) self->write();
         });
     }
 
@@ -98,15 +114,6 @@ class Upstream::Server::Session : public std::enable_shared_from_this<Session> {
     }
 
   private:
-    void think() {
-        timer_.expires_after(server_.latency());
-        timer_.async_wait([self = this->shared_from_this()](error_code) {
-            if (!self->socket_.is_open()) return;
-            if (self->server_.current.hang) return self->think();
-            self->write();
-        });
-    }
-
     void write() {
         const bool error = server_.errs();
         answer_ = {};
@@ -146,7 +153,7 @@ Upstream::Server::~Server() {
         fault_timer.cancel();
         rebind_timer.cancel();
         current = {};
-        for (Session* session : sessions) session->close();
+        close_sessions();
     });
     thread.join();
 }
@@ -184,7 +191,7 @@ void Upstream::Server::begin(const Fault& fault, Duration period) {
     if (fault.down && !was_down) {
         error_code ignored;
         acceptor.close(ignored);
-        for (Session* session : sessions) session->close();
+        close_sessions();
     } else if (was_down && !fault.down) {
         reopen();
     }
@@ -220,6 +227,30 @@ void Upstream::Server::reopen() {
             if (!error && !current.down) reopen();
         });
     }
+}
+
+bool Upstream::Server::take_worker(const std::shared_ptr<Session>& session) {
+    if (config.workers > 0 && busy >= config.workers) {
+        line.push_back(session);
+        return false;
+    }
+    ++busy;
+    return true;
+}
+
+void Upstream::Server::free_worker() {
+    if (line.empty()) {
+        --busy;
+        return;
+    }
+    const std::shared_ptr<Session> next = std::move(line.front());
+    line.pop_front();
+    next->think();
+}
+
+void Upstream::Server::close_sessions() {
+    for (Session* session : sessions) session->close();
+    line.clear();
 }
 
 void Upstream::Server::narrate(const std::string& deed) const {

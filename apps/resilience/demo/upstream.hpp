@@ -21,6 +21,7 @@ namespace resilience::demo {
 struct UpstreamConfig {
     std::string name;
     Duration usual_latency{};
+    std::size_t workers = 0;                            // work at the same time, the rest stand in line; 0: no bound
     std::uint64_t seed = 1;                             // of the errors
     std::function<void(const std::string&)> narrate{};  // what happens to it, in words; from its own thread
 };

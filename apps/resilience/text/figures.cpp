@@ -39,10 +39,22 @@ std::string in_quotes(std::string_view words) {
     return quoted + "'";
 }
 
-std::string padded(std::string_view text, std::size_t columns) {
+namespace {
+
+std::string blanks_beside(std::string_view text, std::size_t columns) {
     std::size_t characters = 0;
     for (const char byte : text) characters += (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U ? 1 : 0;
-    return std::string(text) + std::string(characters < columns ? columns - characters : 1, ' ');
+    return std::string(characters < columns ? columns - characters : 1, ' ');
+}
+
+}  // namespace
+
+std::string padded(std::string_view text, std::size_t columns) {
+    return std::string(text) + blanks_beside(text, columns);
+}
+
+std::string padded_left(std::string_view text, std::size_t columns) {
+    return blanks_beside(text, columns) + std::string(text);
 }
 
 }  // namespace resilience::program

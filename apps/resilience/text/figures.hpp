@@ -22,4 +22,7 @@ namespace resilience::program {
 // Blanks at the end up to `columns` characters (of UTF-8, not bytes), and at least one.
 [[nodiscard]] std::string padded(std::string_view text, std::size_t columns);
 
+// The same with the blanks in front, for figures.
+[[nodiscard]] std::string padded_left(std::string_view text, std::size_t columns);
+
 }  // namespace resilience::program

@@ -12,7 +12,10 @@
 // | /stats    | JSON; ?name=GLOB, ?kind=circuit_breakers (or rate_limiters, bulkheads, retries), ?pretty           |
 // | /metrics  | Prometheus text exposition 0.0.4                                                                   |
 // | /livez    | 200 {"status":"alive"}; looks at no dependency                                                     |
-// | /readyz   | 200 or 503 by the manager's health under `health_rules`                                            |
+// | /readyz   | 200 or 503 by the manager's health under `health_rules`, with each circuit's state                |
+//
+// /readyz says 503 at once when the rules are broken, and 200 again only when they have held for `ready_again_after`
+// since somebody was told so: a load balancer is not to follow every flap of a circuit. /stats tells the same health.
 //
 // They answer GET and HEAD. Anything else is 405 with Allow; an unknown path 404 with a list of the paths; bytes that
 // are no request 400; a header or body over its limit 431 or 413; an exception in a route 500. Errors are problem JSON.
@@ -43,6 +46,7 @@ struct AdminServerConfig {
     std::uint16_t port = 9911;          // 0: any free port
     bool next_free_port = false;        // a port in use: take a free one instead of throwing; port() says which
     HealthRules health_rules{};         // what /readyz goes by
+    Duration ready_again_after = std::chrono::seconds{5};  // 0 to 1 h; how long it must be well after it was not ready
 
     std::vector<std::string> allowed_hosts{};  // further names this server is reached by, without a port
 
