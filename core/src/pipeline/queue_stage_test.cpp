@@ -209,6 +209,49 @@ TEST(QueueStageInVirtualTime, a_time_that_dies_leaves_no_waiter_behind) {
     EXPECT_TRUE(bulkhead.try_acquire().has_value());
 }
 
+// One that has been called to look again, and whose time dies before it is told.
+TEST(QueueStageInVirtualTime, a_called_waiter_that_is_abandoned_leaves_the_line) {
+    RateLimiter limiter("called", {.capacity = 1, .refill_rate = 1});
+    {
+        VirtualTime time;
+        ASSERT_TRUE(limiter.acquire(1, time.now()));
+        auto first = time.start_acquire(limiter, 1, 60s);
+        const auto second = time.start_acquire(limiter, 1, 60s);
+        first.cancel();
+        ASSERT_TRUE(time.run_one());  // the first leaves and calls the second
+        EXPECT_TRUE(first.done());
+        EXPECT_EQ(limiter.stats(time.now()).waiting, 1U);
+    }
+    EXPECT_EQ(limiter.stats(TimePoint{}).waiting, 0U);
+    EXPECT_TRUE(limiter.acquire(1, TimePoint{1s}));
+}
+
+TEST(QueueStageInVirtualTime, a_call_that_nothing_will_serve_is_gone_once_it_has_said_so) {
+    Bulkhead bulkhead("nothing_planned", {.max_concurrent = 1, .queue_size = 2});
+    Pipeline guarded{bulkhead};
+    VirtualTime time;
+    auto held = bulkhead.try_acquire();
+    bool called = false;
+    EXPECT_THROW((void)time.execute(guarded, [&called] { called = true; }), std::logic_error);
+    EXPECT_THROW((void)time.acquire_for(bulkhead, Duration::max()), std::logic_error);
+    EXPECT_EQ(bulkhead.stats(time.now()).queue_depth, 0U);
+    held->release();
+    time.run();
+    EXPECT_FALSE(called);
+    EXPECT_TRUE(bulkhead.try_acquire().has_value());
+}
+
+TEST(QueueStageInVirtualTime, a_call_that_outlives_its_time_may_still_be_cancelled) {
+    Bulkhead bulkhead("outlives", {.max_concurrent = 1, .queue_size = 2});
+    auto time = std::make_unique<VirtualTime>();
+    auto held = bulkhead.try_acquire();
+    auto call = time->start_acquire(bulkhead, 1h);
+    time.reset();
+    call.cancel();
+    EXPECT_TRUE(call.done());
+    EXPECT_EQ(bulkhead.stats().queue_depth, 0U);
+}
+
 TEST(QueueStageInVirtualTime, a_bulkhead_that_dies_sends_away_who_waits_in_virtual_time) {
     VirtualTime time;
     auto bulkhead = std::make_unique<Bulkhead>("dies", BulkheadConfig{.max_concurrent = 1, .queue_size = 4});

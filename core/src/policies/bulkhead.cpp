@@ -148,6 +148,10 @@ void Bulkhead::close() {
     events_.deliver();
 }
 
+void Bulkhead::return_turn(Waiter& waiter, TimePoint now) noexcept {
+    adopt(waiter, now).settle(CallResult::ignored, now);
+}
+
 void Bulkhead::send_everybody_away(BasicDeliveries<>& deliveries) noexcept {
     const auto refuse_each = [this](Waiter& waiter) {
         counters_.add(shutting_down);

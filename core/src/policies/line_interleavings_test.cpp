@@ -185,7 +185,7 @@ TEST(TokenLine, whoever_leaves_the_front_lets_the_next_pass) {
     const auto small_is_served = [](TwoInLine& scene) {
         EXPECT_EQ(scene.left, Tokens::Withdrawn::gone);
         EXPECT_EQ(scene.small.look(), WaitState::granted);
-        EXPECT_EQ(scene.line.ahead(), 0U);
+        EXPECT_EQ(scene.line.ahead(), std::uint64_t{0});
         EXPECT_EQ(scene.line.waiting(), 0U);
     };
     meet<TwoInLine>(leave, look, small_is_served);
@@ -195,7 +195,7 @@ TEST(TokenLine, whoever_leaves_the_front_lets_the_next_pass) {
 // Two seconds earlier the small one cannot be served yet: it is called, to look at a nearer moment, and gives up
 // itself.
 TEST(TokenLine, a_call_that_meets_a_withdrawal_brings_its_end) {
-    constexpr TimePoint early{3s};
+    static constexpr TimePoint early{3s};
     const auto first_leaves = [](TwoInLine& scene) {
         static_cast<void>(scene.line.withdraw(scene.bucket, scene.large, early, {}));
     };
@@ -210,7 +210,7 @@ TEST(TokenLine, a_call_that_meets_a_withdrawal_brings_its_end) {
             EXPECT_EQ(scene.small.look(), WaitState::dropped);
             EXPECT_EQ(scene.small.why.reason, RejectionReason::cancelled);
         }
-        EXPECT_EQ(scene.line.ahead(), 0U);
+        EXPECT_EQ(scene.line.ahead(), std::uint64_t{0});
         EXPECT_EQ(scene.line.waiting(), 0U);
         EXPECT_EQ(scene.bucket.available(TwoInLine::later), 4U) << "nobody has taken anything";
     };

@@ -187,14 +187,14 @@ RateLimiterStats RateLimiter::stats(TimePoint now) const {
                            .admitted = counters_.read(admitted),
                            .listener_exceptions = events_.listener_exceptions(),
                            .events_dropped = events_.dropped()};
-    std::uint64_t ahead = 0;
+    std::optional<std::uint64_t> ahead = 0;
     if (const TokenLine* const waiting = line_.load(std::memory_order_acquire)) {
-        stats.closed = waiting->closed();
         stats.waiting = waiting->waiting();
-        ahead = stats.closed ? 0 : waiting->ahead();
+        ahead = waiting->ahead();
     }
-    const Duration wait = bucket_.time_until(1, now, ahead);
-    if (wait > Duration::zero() && !stats.closed) stats.retry_after = wait;
+    stats.closed = !ahead;
+    const Duration wait = ahead ? bucket_.time_until(1, now, *ahead) : Duration::zero();
+    if (wait > Duration::zero()) stats.retry_after = wait;
     stats.requests = stats.admitted + stats.rejected.total();
     return stats;
 }
@@ -226,18 +226,20 @@ Rejection RateLimiter::rejection_of(RejectionReason reason) const noexcept {
     return {.reason = reason, .kind = PolicyKind::rate_limiter, .policy = name()};
 }
 
+Rejection RateLimiter::too_many(std::uint64_t tokens) const noexcept {
+    Rejection why = rejection_of(RejectionReason::exceeds_capacity);
+    why.tokens_asked = tokens;
+    why.capacity = bucket_.capacity();
+    return why;
+}
+
 Rejection RateLimiter::rejection(std::uint64_t tokens, TimePoint now) const noexcept {
     const TokenLine* const waiting = line_.load(std::memory_order_acquire);
-    const std::uint64_t ahead = waiting == nullptr ? 0 : waiting->ahead();
-    if (waiting != nullptr && waiting->closed()) return rejection_of(RejectionReason::shutting_down);
-    if (never_fits(tokens)) {
-        Rejection why = rejection_of(RejectionReason::exceeds_capacity);
-        why.tokens_asked = tokens;
-        why.capacity = bucket_.capacity();
-        return why;
-    }
+    const std::optional<std::uint64_t> ahead = waiting == nullptr ? 0 : waiting->ahead();
+    if (!ahead) return rejection_of(RejectionReason::shutting_down);
+    if (never_fits(tokens)) return too_many(tokens);
     Rejection why = rejection_of(RejectionReason::rate_limited);
-    why.retry_after = bucket_.time_until(tokens, now, ahead);
+    why.retry_after = bucket_.time_until(tokens, now, *ahead);
     return why;
 }
 

@@ -29,14 +29,18 @@ bool RateLimiter::join_line(Waiter& waiter, TimePoint now, const WaitTerms& term
         case TokenLine::Joined::closed:
             why = rejection_of(RejectionReason::shutting_down);
             break;
+        case TokenLine::Joined::too_many:
+            why = too_many(terms.tokens);
+            break;
         case TokenLine::Joined::full:
             why = rejection_of(RejectionReason::queue_full);
+            why.retry_after = answer.wait;
             break;
         case TokenLine::Joined::too_late:
             why = rejection_of(RejectionReason::rate_limited);
+            why.retry_after = answer.wait;
             break;
     }
-    if (answer.joined != TokenLine::Joined::closed) why.retry_after = answer.wait;
     why = refuse_because(why, now);
     return false;
 }

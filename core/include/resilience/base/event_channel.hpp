@@ -10,7 +10,8 @@
 // What a listener may do to its channel, and what then holds:
 //   - throw: the exception is caught and counted;
 //   - call the policy, publish, subscribe, end any subscription, its own included;
-//   - destroy the policy: events still queued are not delivered any more, the subscription ends without harm;
+//   - destroy the policy, unless it was called by a thread that waits in the policy's line: events still queued are not
+//   delivered any more, the subscription ends without harm;
 //   - be cancelled (pthread_cancel): cancellation is held off while events are delivered and acts at the next
 //     cancellation point after it, so no listener is cut in the middle. Leaving by pthread_exit from inside a listener
 //     ends the process: delivery is noexcept and a forced unwind cannot pass it.

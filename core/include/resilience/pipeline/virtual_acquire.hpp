@@ -50,6 +50,7 @@ class VirtualAcquire final : public VirtualCall<AnswerType>::Ended {
     }
     void end_attempt() override {}
     void request_cancel() override {
+        if (this->done_ || cancelled_) return;
         cancelled_ = true;
         time_.plan_cancel(this->shared_from_this());
     }

@@ -94,6 +94,13 @@ class VirtualCall {
     void cancel() { frame_->request_cancel(); }
 
   private:
+    friend class VirtualTime;
+    template <class Time>
+    void abandon(Time& time) noexcept {
+        if (frame_->done()) return;
+        frame_->abandon();
+        time.finished(*frame_);
+    }
     [[nodiscard]] AnswerType& checked() const {
         if (!frame_->done()) detail::not_ended();
         if (frame_->exception) std::rethrow_exception(frame_->exception);

@@ -152,8 +152,14 @@ class VirtualTime {
     auto begin(const Pipeline& pipeline, const CallOptions& options, const std::stop_token& stop, Function function);
     template <class Call>
     void run_until(Call& call) {
-        while (!call.done()) {
-            if (!run_one()) detail::nothing_will_happen();
+        try {
+            while (!call.done()) {
+                if (!run_one()) detail::nothing_will_happen();
+            }
+        } catch (...) {
+            // Its function is borrowed from a frame that is about to be gone.
+            call.abandon(*this);
+            throw;
         }
     }
     template <class AnswerType>

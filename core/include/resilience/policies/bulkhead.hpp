@@ -123,7 +123,7 @@ class alignas(cache_line) Bulkhead {
     [[nodiscard]] bool leave_line(Waiter& waiter, RejectionReason reason, TimePoint now, Rejection& why) noexcept;
     [[nodiscard]] Rejection rejection_of(RejectionReason reason) const noexcept;
     [[nodiscard]] Permit adopt(Waiter& waiter, TimePoint now) noexcept;
-    void return_turn(Waiter&, TimePoint now) noexcept { settle(CallResult::ignored, now); }
+    void return_turn(Waiter& waiter, TimePoint now) noexcept;
     void depart() noexcept { line_.depart(); }
 
   private:

@@ -102,8 +102,12 @@ class PlaceInLine {
     // The call dies while it waits. `await_delivery(waiter)` returns once the delivery that is on its way has arrived.
     template <class AwaitDelivery>
     void abandon(TimePoint now, AwaitDelivery&& await_delivery) noexcept {
+        const WaitState seen = waiter_.look();
+        if (seen == WaitState::idle) return;  // it never joined
         Rejection why;
-        if (waiter_.look() == WaitState::queued && policy_->leave_line(waiter_, RejectionReason::cancelled, now, why)) {
+        // Also when called: that delivery would leave it in the line.
+        if ((seen == WaitState::queued || seen == WaitState::called) &&
+            policy_->leave_line(waiter_, RejectionReason::cancelled, now, why)) {
             return depart();
         }
         await_delivery(waiter_);

@@ -140,7 +140,7 @@ class RateLimiter {
     [[nodiscard]] RESILIENCE_HOT bool enter(std::uint64_t tokens, TimePoint now) noexcept {
         // Acquire: the line behind the pointer is seen.
         const TokenLine* const line = line_.load(std::memory_order_acquire);
-        if (line != nullptr && line->blocks() && tokens != 0) [[unlikely]]
+        if (line != nullptr && line->blocks(tokens)) [[unlikely]]
             return false;
         if (!bucket_.try_take(tokens, now)) [[unlikely]]
             return false;
@@ -192,6 +192,7 @@ class RateLimiter {
     [[gnu::noinline]] bool acquire_beside_line(std::uint64_t tokens, TimePoint now) noexcept;
     TokenLine& line();
     void send_everybody_away(TokenLine& closing, BasicDeliveries<>& deliveries) noexcept;
+    Rejection too_many(std::uint64_t tokens) const noexcept;
     Rejection rejection(std::uint64_t tokens, TimePoint now) const noexcept;
     Rejection refuse_because(const Rejection& why, TimePoint now) noexcept;
     void publish_permitted(TimePoint now) noexcept;

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <resilience/base/atomics.hpp>
 #include <resilience/base/time.hpp>
 #include <resilience/base/waiter.hpp>
@@ -31,7 +32,7 @@ class BasicTokenLine {
     using Bucket = BasicTokenBucket<Atomics>;
     using Deliveries = BasicDeliveries<Atomics>;
 
-    enum class Joined : std::uint8_t { yes, full, closed, too_late };
+    enum class Joined : std::uint8_t { yes, full, closed, too_late, too_many };
     // after_delivery: it is out of the line, but a call was on its way and brings the end.
     enum class Withdrawn : std::uint8_t { gone, after_delivery, served_before };
     struct Answer {
@@ -44,12 +45,18 @@ class BasicTokenLine {
     BasicTokenLine(const BasicTokenLine&) = delete;
     BasicTokenLine& operator=(const BasicTokenLine&) = delete;
 
-    // Somebody waits, or nobody gets in any more. One relaxed load: who comes at the same moment as the first waiter
-    // may be before it or after it.
-    [[nodiscard]] bool blocks() const noexcept { return ahead_.load(std::memory_order_relaxed) != 0; }
+    // Somebody waits, who is in nobody's way that asks for no token, or nobody gets in any more. One relaxed load: who
+    // comes at the same moment as the first waiter may be before it or after it.
+    [[nodiscard]] bool blocks(std::uint64_t tokens) const noexcept {
+        const std::uint64_t ahead = ahead_.load(std::memory_order_relaxed);
+        return ahead != 0 && (tokens != 0 || ahead == closed_mark);
+    }
     [[nodiscard]] bool closed() const noexcept { return ahead_.load(std::memory_order_relaxed) == closed_mark; }
-    // Tokens that are asked for by those who wait.
-    [[nodiscard]] std::uint64_t ahead() const noexcept { return ahead_.load(std::memory_order_relaxed); }
+    // Tokens that are asked for by those who wait; nothing once closed.
+    [[nodiscard]] std::optional<std::uint64_t> ahead() const noexcept {
+        const std::uint64_t ahead = ahead_.load(std::memory_order_relaxed);
+        return ahead == closed_mark ? std::nullopt : std::optional(ahead);
+    }
 
     [[nodiscard]] Duration max_wait() const noexcept { return Duration{max_wait_.load(std::memory_order_relaxed)}; }
     [[nodiscard]] std::uint32_t max_waiters() const noexcept { return max_waiters_.load(std::memory_order_relaxed); }
@@ -63,7 +70,8 @@ class BasicTokenLine {
                               TimePoint deadline) noexcept {
         const std::lock_guard lock(mutex_);
         if (closed()) return {.joined = Joined::closed};
-        const Duration wait = bucket.time_until(waiter.tokens, now, ahead());
+        if (waiter.tokens > bucket.capacity()) return {.joined = Joined::too_many};
+        const Duration wait = bucket.time_until(waiter.tokens, now, ahead_.load(std::memory_order_relaxed));
         if (list_.size() >= max_waiters()) return {.joined = Joined::full, .wait = wait};
         waiter.moment = saturating_add(now, wait);
         if (waiter.moment > until || waiter.moment >= deadline) return {.joined = Joined::too_late, .wait = wait};
@@ -176,7 +184,8 @@ class BasicTokenLine {
             waiter.moment = saturating_add(now, bucket.time_until(waiter.tokens, now));
         } else if (waiter.moment <= now) {
             // Late, because the rate fell or the bucket was drained. At the latest when everybody has been served.
-            waiter.moment = saturating_add(now, bucket.time_until(waiter.tokens, now, ahead() - waiter.tokens));
+            waiter.moment = saturating_add(
+                now, bucket.time_until(waiter.tokens, now, ahead_.load(std::memory_order_relaxed) - waiter.tokens));
         }
         return std::max(waiter.moment, saturating_add(now, Duration{1}));
     }
