@@ -16,12 +16,10 @@ namespace {
 struct OrderError {
     std::string text;
     std::optional<Rejection> rejection{};
-    friend bool operator==(const OrderError&, const OrderError&) = default;
 };
 // One that does not.
 struct TextError {
     std::string text;
-    friend bool operator==(const TextError&, const TextError&) = default;
 };
 using SomeError = std::variant<std::monostate, Rejection, int>;
 
