@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <resilience/policies/bulkhead_line.hpp>
@@ -46,11 +47,11 @@ void meet(const std::function<void(Scene&)>& first, const std::function<void(Sce
     int position = 0;
     for (bool inserted = true; inserted; ++position) {
         Scene scene;
+        std::atomic<bool> done{false};  // of the other, which may outlive the insertion
         std::jthread other;
         inserted = run_with_insertion(
             position, [&] { first(scene); },
             [&] {
-                std::atomic<bool> done{false};
                 other = std::jthread([&] {
                     second(scene);
                     done = true;
