@@ -22,24 +22,20 @@
 
 namespace resilience::demo {
 
-namespace {
-
-// The same shop without policies, with upstreams of its own.
-struct Twin {
-    explicit Twin(const DemoOptions& options)
-        : upstreams(start_upstreams(options.rate, options.seed, {})),
-          shop(ports_of(upstreams)),
-          front(shop, FrontConfig{.port = 0}) {}
-
-    const Upstreams upstreams;
-    UnguardedShop shop;
-    Front front;
-};
-
-}  // namespace
-
 // In the order in which parts depend on each other; the last one is destroyed first.
 struct Demo::Parts {
+    // The same shop without policies, with upstreams of its own.
+    struct Twin {
+        explicit Twin(const DemoOptions& options)
+            : upstreams(start_upstreams(options.rate, options.seed, {})),
+              shop(ports_of(upstreams)),
+              front(shop, FrontConfig{.port = 0}) {}
+
+        const Upstreams upstreams;
+        UnguardedShop shop;
+        Front front;
+    };
+
     Parts(const DemoOptions& options, std::ostream& narration);
 
     [[nodiscard]] std::unique_ptr<LoadGenerator> started_load(const DemoOptions& options);
