@@ -147,12 +147,14 @@ TEST(DemoTwin, gets_the_same_calls_and_faults_and_stands_beside_the_shop_in_the_
 }
 
 TEST(DemoTwin, can_be_left_out) {
-    std::ostringstream narration;
-    Demo demo(DemoOptions{.port = 0, .admin_port = 0, .load = false, .unguarded = false}, narration);
-    EXPECT_FALSE(demo.unguarded_port());
-    EXPECT_FALSE(demo.picture().unguarded);
-    demo.stop();
-    EXPECT_EQ(summary_text(demo.picture()), "summary 0 s: 0 requests\n");
+    std::ostringstream narration;  // written by the narrator's thread until the demo is gone
+    {
+        Demo demo(DemoOptions{.port = 0, .admin_port = 0, .load = false, .unguarded = false}, narration);
+        EXPECT_FALSE(demo.unguarded_port());
+        EXPECT_FALSE(demo.picture().unguarded);
+        demo.stop();
+        EXPECT_EQ(summary_text(demo.picture()), "summary 0 s: 0 requests\n");
+    }
     EXPECT_EQ(narration.str().find("twin"), std::string::npos);
 }
 
