@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <functional>
+#include <thread>
 
 #include "demo/upstream.hpp"
 
@@ -18,6 +20,7 @@ bool eventually(const std::function<bool()>& holds) {
     const TimePoint until = Clock::now() + 30s;
     while (!holds()) {
         if (Clock::now() > until) return false;
+        std::this_thread::sleep_for(1ms);  // the processor is for those who are waited for
     }
     return true;
 }
@@ -32,6 +35,15 @@ void expect_no_call_lost(const LoadPicture& seen) {
     EXPECT_EQ(got.hung, seen.calls - seen.answered);
 }
 
+// Whatever was sent arrived. Of calls that were under way when the load ended nobody knows.
+void expect_received(const Upstream& front, const LoadPicture& seen) {
+    const std::uint64_t sent = seen.calls - seen.not_sent;
+    const std::uint64_t received = front.counts().received;
+    EXPECT_LE(received, sent);
+    EXPECT_GE(received, sent - seen.given_up - seen.socket_errors.total());
+    EXPECT_GT(seen.answered, 0U);
+}
+
 TEST(LoadGenerator, sends_every_call_to_both_fronts) {
     const Upstream shop(quick()), twin(quick());
     LoadGenerator load({.port = shop.port(), .twin_port = twin.port(), .rate = 500});
@@ -42,8 +54,8 @@ TEST(LoadGenerator, sends_every_call_to_both_fronts) {
     const LoadPicture one = load.picture();
     const LoadPicture other = load.twin_picture().value();
     EXPECT_EQ(one.calls, other.calls);
-    EXPECT_EQ(shop.counts().received, one.calls - one.not_sent);
-    EXPECT_EQ(twin.counts().received, other.calls - other.not_sent);
+    expect_received(shop, one);
+    expect_received(twin, other);
     EXPECT_EQ(one.customers.calm.time, other.customers.calm.time);
     EXPECT_GT(one.customers.calm.time, 0s);
     expect_no_call_lost(one);

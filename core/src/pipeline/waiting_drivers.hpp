@@ -94,10 +94,11 @@ class BlockingWaits {
     }
     [[nodiscard]] TimePoint now() const { return time_.now(); }
     void advance(Duration by) { time_.advance(by); }
-    // Inside a function: it takes this long.
-    void take(Duration by) {
+    // Inside a function: it ends then. The moment is an argument, so that a test may move the clock as soon as it sees
+    // the function begun, however late its thread gets to sleep.
+    void take_until(TimePoint until) {
         Parker parker;
-        for (const TimePoint until = now() + by; now() < until;) time_.wait_until(until, {}, parker);
+        while (now() < until) time_.wait_until(until, {}, parker);
     }
     template <class Condition>
     [[nodiscard]] static bool eventually(Condition&& condition) {
@@ -124,7 +125,7 @@ class VirtualWaits {
     }
     [[nodiscard]] TimePoint now() const { return time_.now(); }
     void advance(Duration by) { time_.advance(by); }
-    void take(Duration by) { time_.take(by); }
+    void take_until(TimePoint until) { time_.take(until - time_.now()); }
     template <class Condition>
     [[nodiscard]] bool eventually(Condition&& condition) {
         time_.advance(Duration::zero());
