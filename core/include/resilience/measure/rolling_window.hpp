@@ -114,7 +114,9 @@ class alignas(cache_line) BasicRollingWindow {
     [[nodiscard]] std::uint64_t saturated() const noexcept { return saturated_.load(std::memory_order_relaxed); }
 
     [[nodiscard]] Duration bucket_width() const noexcept { return Duration{width_}; }
-    // The effective window: bucket_width() * buckets.
+    [[nodiscard]] std::uint32_t buckets() const noexcept { return buckets_; }
+    [[nodiscard]] std::uint32_t least_calls() const noexcept { return least_calls_; }
+    // The effective window: bucket_width() * buckets().
     [[nodiscard]] Duration window() const noexcept { return Duration{width_ * static_cast<std::int64_t>(buckets_)}; }
 
     // ---- under the state mutex
