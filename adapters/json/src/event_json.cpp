@@ -13,7 +13,8 @@ using detail::seconds_or_null;
 // Only calls and probes decide by numbers; time and hands do not.
 bool decided_by_calls(TransitionCause cause) noexcept {
     return cause == TransitionCause::failure_ratio || cause == TransitionCause::probes_succeeded ||
-           cause == TransitionCause::probes_failed;
+           cause == TransitionCause::probes_failed || cause == TransitionCause::slow_ratio ||
+           cause == TransitionCause::consecutive_failures || cause == TransitionCause::trip_predicate;
 }
 
 void add_transition(Json& line, const Event& event) {
@@ -32,6 +33,12 @@ void add_what_the_kind_fills(Json& line, const Event& event) {
     switch (event.kind) {
         case EventKind::transition:
             add_transition(line, event);
+            break;
+        case EventKind::threshold_reached:
+            line["cause"] = to_string(event.cause);
+            line["value"] = event.value;
+            line["threshold"] = event.threshold;
+            line["requests"] = event.requests;
             break;
         case EventKind::lease_reclaimed:
             line["age_seconds"] = seconds(event.took);

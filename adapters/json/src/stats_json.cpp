@@ -19,8 +19,10 @@ using detail::seconds_or_null;
 Json window_json(const CircuitBreakerStats::Window& window) {
     return {{"requests", window.requests},
             {"failures", window.failures},
+            {"slow", window.slow},
             // A share of nothing does not exist; 0 would say that all is well.
             {"failure_ratio", window.requests > 0 ? Json(window.failure_ratio) : Json(nullptr)},
+            {"slow_ratio", window.requests > 0 && window.slow_call_ratio ? Json(window.slow_ratio) : Json(nullptr)},
             {"failure_threshold", window.failure_threshold},
             {"min_requests", window.min_requests}};
 }
@@ -53,6 +55,15 @@ Json latency_json(const std::optional<LatencyPicture>& latency) {
     return {{"p50", quantile(0.5)}, {"p90", quantile(0.9)}, {"p99", quantile(0.99)}, {"max", quantile(1)}};
 }
 
+Json rejected_json(const CircuitBreakerStats::Rejected& rejected) {
+    Json by_reason{{"circuit_open", rejected.circuit_open},
+                   {"half_open_full", rejected.half_open_full},
+                   {"forced_open", rejected.forced_open}};
+    // Only a breaker with a ramp after recovery ever has any.
+    if (rejected.throttled > 0) by_reason["throttled"] = rejected.throttled;
+    return by_reason;
+}
+
 Json json_of(const CircuitBreakerStats& stats) {
     return {{"state", to_string(stats.state)},
             {"state_seconds", seconds(stats.in_state)},
@@ -65,14 +76,12 @@ Json json_of(const CircuitBreakerStats& stats) {
             {"half_open", half_open_json(stats.half_open)},
             {"requests_total", stats.requests},
             {"admitted_total", stats.admitted},
-            {"rejected_total",
-             {{"circuit_open", stats.rejected.circuit_open},
-              {"half_open_full", stats.rejected.half_open_full},
-              {"forced_open", stats.rejected.forced_open}}},
+            {"rejected_total", rejected_json(stats.rejected)},
             {"success_total", stats.success},
             {"failure_total", stats.failure},
             {"ignored_total", stats.ignored},
             {"in_flight", stats.in_flight},
+            {"slow_total", stats.slow},
             {"late_total", stats.late},
             {"cancelled_total", stats.cancelled},
             {"abandoned_total", stats.abandoned},
@@ -80,6 +89,7 @@ Json json_of(const CircuitBreakerStats& stats) {
             {"unpaired_results_total", stats.unpaired_results},
             {"window_saturated_total", stats.window_saturated},
             {"classifier_errors_total", stats.classifier_errors},
+            {"hook_exceptions_total", stats.hook_exceptions},
             {"transitions_total", transitions_json(stats.transitions)},
             {"latency_seconds", latency_json(stats.latency)},
             {"listener_exceptions_total", stats.listener_exceptions},

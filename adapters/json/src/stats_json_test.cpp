@@ -30,6 +30,11 @@ ResilienceStats one_of_each() {
     breaker.generation = 8;
     breaker.window = {.requests = 40, .failures = 23, .failure_ratio = 0.575, .failure_threshold = 0.5};
     breaker.window.min_requests = 10;
+    breaker.window.slow = 2;
+    breaker.window.slow_ratio = 0.05;
+    breaker.window.slow_call_ratio = 0.5;
+    breaker.slow = 3;
+    breaker.hook_exceptions = 4;
     breaker.half_open.max_calls = 5;
     breaker.half_open.success_threshold = 5;
     breaker.rejected.circuit_open = 250;
@@ -104,6 +109,10 @@ TEST(StatsJson, says_what_the_stats_say) {
         {"/circuit_breakers/payment_api/window/failure_ratio", 0.575},
         {"/circuit_breakers/payment_api/window/failure_threshold", 0.5},
         {"/circuit_breakers/payment_api/window/min_requests", 10},
+        {"/circuit_breakers/payment_api/window/slow", 2},
+        {"/circuit_breakers/payment_api/window/slow_ratio", 0.05},
+        {"/circuit_breakers/payment_api/slow_total", 3},
+        {"/circuit_breakers/payment_api/hook_exceptions_total", 4},
         {"/circuit_breakers/payment_api/half_open/max_calls", 5},
         {"/circuit_breakers/payment_api/half_open/oldest_probe_seconds", nullptr},
         {"/circuit_breakers/payment_api/requests_total", 1200},

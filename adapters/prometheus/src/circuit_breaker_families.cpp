@@ -18,6 +18,11 @@ std::optional<double> ratio_in_window(const BreakerStats& stats) noexcept {
     return stats.window.failure_ratio;
 }
 
+std::optional<double> slow_ratio_in_window(const BreakerStats& stats) noexcept {
+    if (!stats.window.slow_call_ratio || !ratio_in_window(stats)) return std::nullopt;
+    return stats.window.slow_ratio;
+}
+
 constexpr BreakerFamily breaker_counts[] = {
     {"circuit_breaker_failures", "Attempts counted as failures.", MetricType::Untyped, counted<&BreakerStats::failure>},
     {"circuit_breaker_failures_total", "Attempts counted as failures.", MetricType::Counter,
@@ -28,6 +33,8 @@ constexpr BreakerFamily breaker_counts[] = {
      counted<&BreakerStats::ignored>},
     {"circuit_breaker_requests_total", "Attempts that asked for admission.", MetricType::Counter,
      counted<&BreakerStats::requests>},
+    {"circuit_breaker_slow_calls_total", "Attempts slower than slow_call_duration.", MetricType::Counter,
+     counted<&BreakerStats::slow>},
     {"circuit_breaker_late_results_total", "Verdicts for an earlier state.", MetricType::Counter,
      counted<&BreakerStats::late>},
     {"circuit_breaker_leases_reclaimed_total", "Probe slots taken back from probes that never reported.",
@@ -47,6 +54,8 @@ constexpr BreakerFamily breaker_gauges[] = {
      timed<&BreakerStats::not_closed>},
     {"circuit_breaker_failure_ratio", "Share in the window; absent below min_requests.", MetricType::Gauge,
      ratio_in_window},
+    {"circuit_breaker_slow_call_ratio", "Share in the window; absent below min_requests.", MetricType::Gauge,
+     slow_ratio_in_window},
     {"circuit_breaker_failure_threshold", "Ratio that opens the circuit now.", MetricType::Gauge,
      [](const BreakerStats& stats) -> std::optional<double> { return stats.window.failure_threshold; }},
     {"circuit_breaker_state_seconds", "Time in the current state.", MetricType::Gauge, timed<&BreakerStats::in_state>},
@@ -83,6 +92,11 @@ void add_rejections(const FamilySink& sink, const StatsByName<BreakerStats>& bre
             {RejectionReason::forced_open, stats.rejected.forced_open}};
         for (const auto& [reason, number] : counts) {
             family.add(count(number), {{"service", name}, {"reason", to_string(reason)}});
+        }
+        // Only a breaker with a ramp after recovery ever has any.
+        if (stats.rejected.throttled > 0) {
+            family.add(count(stats.rejected.throttled),
+                       {{"service", name}, {"reason", to_string(RejectionReason::throttled)}});
         }
     }
     std::move(family).move_to(sink);

@@ -15,6 +15,12 @@ using namespace std::chrono_literals;
 using detail::promtool_finds_nothing;
 using detail::value_of;
 
+void show_slow_calls(CircuitBreakerStats& breaker) {
+    breaker.window.slow_ratio = 0.05;
+    breaker.window.slow_call_ratio = 0.5;
+    breaker.slow = 3;
+}
+
 ResilienceStats one_of_each() {
     ResilienceStats stats;
     auto& breaker = stats.circuit_breakers["pay"];
@@ -24,6 +30,7 @@ ResilienceStats one_of_each() {
     breaker.retry_after = 47'500ms;
     breaker.window = {.requests = 40, .failures = 23, .failure_ratio = 0.575, .failure_threshold = 0.5};
     breaker.window.min_requests = 10;
+    show_slow_calls(breaker);
     breaker.rejected = {.circuit_open = 250, .half_open_full = 3, .forced_open = 0};
     breaker.requests = 1203;
     breaker.admitted = 950;
@@ -99,6 +106,8 @@ const PromisedFamily promised_families[] = {
     {"circuit_breaker_late_results_total", "counter", "Verdicts for an earlier state."},
     {"circuit_breaker_leases_reclaimed_total", "counter", "Probe slots taken back from probes that never reported."},
     {"circuit_breaker_failure_ratio", "gauge", "Share in the window; absent below min_requests."},
+    {"circuit_breaker_slow_calls_total", "counter", "Attempts slower than slow_call_duration."},
+    {"circuit_breaker_slow_call_ratio", "gauge", "Share in the window; absent below min_requests."},
     {"circuit_breaker_failure_threshold", "gauge", "Ratio that opens the circuit now."},
     {"circuit_breaker_state_seconds", "gauge", "Time in the current state."},
     {"circuit_breaker_retry_after_seconds", "gauge", "Time until the next probe; 0 unless open."},
@@ -171,6 +180,8 @@ const PromisedSeries series_of_one_of_each[] = {
     {R"(circuit_breaker_call_duration_seconds_count{service="pay"})", 4},
     {R"(circuit_breaker_call_duration_seconds_sum{service="pay"})", 3.013},
     {R"(circuit_breaker_failure_ratio{service="pay"})", 0.575},
+    {R"(circuit_breaker_slow_calls_total{service="pay"})", 3},
+    {R"(circuit_breaker_slow_call_ratio{service="pay"})", 0.05},
     {R"(circuit_breaker_failure_threshold{service="pay"})", 0.5},
     {R"(circuit_breaker_state_seconds{service="pay"})", 12.5},
     {R"(circuit_breaker_retry_after_seconds{service="pay"})", 47.5},

@@ -20,7 +20,7 @@ bool eventually(const std::function<bool()>& holds) {
     const TimePoint until = Clock::now() + 30s;
     while (!holds()) {
         if (Clock::now() > until) return false;
-        std::this_thread::sleep_for(1ms);  // the processor is for those who are waited for
+        std::this_thread::yield();  // the processor is for those who are waited for
     }
     return true;
 }

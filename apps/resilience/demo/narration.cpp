@@ -57,6 +57,18 @@ std::string reason_of(const Event& event) {
             return "by hand";
         case TransitionCause::lever_expired:
             return "the lever's time is over";
+        case TransitionCause::slow_ratio:
+            return "slow ratio " + program::with_decimals(event.value, 2) + " ≥ " +
+                   program::with_decimals(event.threshold, 2) + " of " + program::with_separators(event.requests) +
+                   " calls" + next_probe(event);
+        case TransitionCause::consecutive_failures:
+            return program::with_decimals(event.value, 0) + " failures in a row" + next_probe(event);
+        case TransitionCause::trip_predicate:
+            return "by the rule of the service" + next_probe(event);
+        case TransitionCause::asked:
+            return "asked to by the answer" + next_probe(event);
+        case TransitionCause::half_open_limit:
+            return "half-open for too long" + next_probe(event);
     }
     return {};
 }
@@ -87,6 +99,8 @@ std::optional<std::string> narrated(const Event& event) {
         case EventKind::limit_changed:
             return "⇅ " + name_column(event.name) + "limit " + program::with_decimals(event.limit_before, 0) + " → " +
                    program::with_decimals(event.limit_after, 0);
+        case EventKind::threshold_reached:
+            return "◌ " + name_column(event.name) + "would open: " + reason_of(event);
         case EventKind::lever:  // the transition it causes is told
         case EventKind::permitted:
         case EventKind::refused:

@@ -29,6 +29,7 @@
 #include <resilience/base/version.hpp>
 
 // The instruments: usable alone.
+#include <resilience/measure/call_window.hpp>
 #include <resilience/measure/fraction.hpp>
 #include <resilience/measure/rolling_window.hpp>
 #include <resilience/measure/striped_counters.hpp>
@@ -37,6 +38,7 @@
 // The policies, their configurations and their stats.
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/manual_control.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/retry.hpp>
 #include <resilience/policies/with_classifier.hpp>

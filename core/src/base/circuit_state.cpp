@@ -35,6 +35,16 @@ std::string_view to_string(TransitionCause cause) noexcept {
             return "lever";
         case TransitionCause::lever_expired:
             return "lever_expired";
+        case TransitionCause::slow_ratio:
+            return "slow_ratio";
+        case TransitionCause::consecutive_failures:
+            return "consecutive_failures";
+        case TransitionCause::trip_predicate:
+            return "trip_predicate";
+        case TransitionCause::asked:
+            return "asked";
+        case TransitionCause::half_open_limit:
+            return "half_open_limit";
     }
     return "unknown";
 }

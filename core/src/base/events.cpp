@@ -8,8 +8,9 @@
 namespace resilience::inline v1 {
 namespace {
 
-constexpr std::array<std::string_view, 8> kind_names{"transition", "lease_reclaimed", "lever",    "limit_changed",
-                                                     "permitted",  "refused",         "finished", "retry"};
+constexpr std::array<std::string_view, 9> kind_names{"transition",    "lease_reclaimed", "lever",
+                                                     "limit_changed", "permitted",       "refused",
+                                                     "finished",      "retry",           "threshold_reached"};
 
 // The shortest text that reads back as the same number, whatever flags and locale the stream has.
 void write_number(std::ostream& out, double value) {
@@ -39,16 +40,34 @@ void write_retry_after(std::ostream& out, const Event& event) {
     if (event.retry_after) write_seconds(out, "retry_after", *event.retry_after);
 }
 
+// The numbers that decided, where numbers did.
+void write_decision(std::ostream& out, const Event& event) {
+    const bool in_a_row = event.cause == TransitionCause::consecutive_failures;
+    switch (event.cause) {
+        case TransitionCause::failure_ratio:
+        case TransitionCause::probes_failed:
+        case TransitionCause::trip_predicate:
+            out << " failure_ratio=";
+            break;
+        case TransitionCause::slow_ratio:
+            out << " slow_ratio=";
+            break;
+        case TransitionCause::consecutive_failures:
+            out << " failures_in_a_row=";
+            break;
+        default:
+            return;
+    }
+    in_a_row ? write_number(out, event.value) : write_ratio(out, event.value);
+    out << " threshold=";
+    in_a_row ? write_number(out, event.threshold) : write_ratio(out, event.threshold);
+    out << " requests=";
+    write_count(out, event.requests);
+}
+
 void write_transition(std::ostream& out, const Event& event) {
     out << " from=" << event.from << " to=" << event.to << " cause=" << event.cause;
-    if (event.cause == TransitionCause::failure_ratio || event.cause == TransitionCause::probes_failed) {
-        out << " failure_ratio=";
-        write_ratio(out, event.value);
-        out << " threshold=";
-        write_ratio(out, event.threshold);
-        out << " requests=";
-        write_count(out, event.requests);
-    }
+    write_decision(out, event);
     write_retry_after(out, event);
     out << " generation=";
     write_count(out, event.generation);
@@ -58,6 +77,9 @@ void write_fields(std::ostream& out, const Event& event) {
     switch (event.kind) {
         case EventKind::transition:
             return write_transition(out, event);
+        case EventKind::threshold_reached:
+            out << " cause=" << event.cause;
+            return write_decision(out, event);
         case EventKind::lease_reclaimed:
             return write_seconds(out, "age", event.took);
         case EventKind::limit_changed:
@@ -89,6 +111,7 @@ bool is_warning(const Event& event) noexcept {
             return event.to == CircuitState::open || event.to == CircuitState::forced_open;
         case EventKind::lease_reclaimed:
         case EventKind::refused:
+        case EventKind::threshold_reached:
             return true;
         default:
             return false;

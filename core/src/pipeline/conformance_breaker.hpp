@@ -56,8 +56,9 @@ class Scenario {
   public:
     Scenario(SubjectKind kind, const CircuitBreakerConfig& config) : subject_(Subject::make(kind, config)) {}
 
-    Scenario& run(std::string_view outcomes);  // "S F F I C"; each must be admitted
-    Subject::Call begin();                     // must be admitted
+    Scenario& run(std::string_view outcomes);     // "S F F I C"; each must be admitted
+    Scenario& take(char outcome, Duration took);  // one call, which must be admitted and lasts that long
+    Subject::Call begin();                        // must be admitted
     std::vector<Subject::Call> begin(int calls);
     void finish(Subject::Call call, char outcome);
     void finish(const std::vector<Subject::Call>& calls, char outcome);
@@ -80,6 +81,7 @@ class Scenario {
     void force_open() { breaker().force_open(now()); }
     void force_closed() { breaker().force_closed(now()); }
     void reset() { breaker().reset(now()); }
+    void metrics_only() { breaker().metrics_only(now()); }
     void tick() { breaker().tick(now()); }
 
   private:

@@ -192,6 +192,13 @@ Scenario& Scenario::run(std::string_view outcomes) {
     return *this;
 }
 
+Scenario& Scenario::take(char outcome, Duration took) {
+    const Subject::Call call = begin();
+    advance(took);
+    finish(call, outcome);
+    return *this;
+}
+
 Subject::Call Scenario::begin() {
     const auto admitted = subject_->admit();
     EXPECT_TRUE(admitted.call.has_value()) << admitted.why;

@@ -4,6 +4,7 @@
 #include <resilience/base/names.hpp>
 #include <resilience/base/quoted_text.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/manual_control.hpp>
 #include <utility>
 
 #ifndef NDEBUG
@@ -15,10 +16,6 @@ namespace resilience::inline v1 {
 namespace {
 
 constexpr Duration shortest_default_lease = std::chrono::seconds(10);
-
-std::uint32_t verdicts_of(const CircuitBreakerConfig& config) noexcept {
-    return config.half_open_calls == 0 ? config.success_threshold : config.half_open_calls;
-}
 
 }  // namespace
 
@@ -37,22 +34,40 @@ CircuitBreaker::Checked CircuitBreaker::checked(const std::string* name, const C
     return {interned, config};
 }
 
-CircuitBreaker::CircuitBreaker(std::string name, CircuitBreakerConfig config)
-    : CircuitBreaker(checked(&name, config)) {}
+CircuitBreaker::CircuitBreaker(std::string name, CircuitBreakerConfig config, CircuitBreakerHooks hooks)
+    : CircuitBreaker(checked(&name, config), std::move(hooks)) {}
 
-CircuitBreaker::CircuitBreaker(const CircuitBreakerConfig& config) : CircuitBreaker(checked(nullptr, config)) {}
+CircuitBreaker::CircuitBreaker(const CircuitBreakerConfig& config) : CircuitBreaker(checked(nullptr, config), {}) {}
 
-CircuitBreaker::CircuitBreaker(const Checked& checked)
-    : latency_(checked.config.record_latency ? std::make_unique<LatencyHistogram>() : nullptr),
+CircuitBreaker::CircuitBreaker(const Checked& checked, CircuitBreakerHooks hooks)
+    : options_(detail::CircuitBreakerOptions::needed(checked.config, hooks)
+                   ? std::make_unique<detail::CircuitBreakerOptions>(checked.config, std::move(hooks), mutex_)
+                   : nullptr),
       name_(checked.name.data()),
       name_length_(static_cast<std::uint8_t>(checked.name.size())),
+      window_rest_(static_cast<std::uint8_t>(checked.config.window_size.count() % checked.config.buckets)),
       windows_{RollingWindow(checked.config.window_size, checked.config.buckets, checked.config.min_requests,
                              counters_.counter(success_in_window), mutex_),
                RollingWindow(checked.config.window_size, checked.config.buckets, checked.config.min_requests,
                              counters_.counter(success_in_other_window), mutex_)},
-      config_(checked.config),
+      config_{.failure_threshold = checked.config.failure_threshold,
+              .timeout = checked.config.timeout,
+              .probe_lease = checked.config.probe_lease,
+              .success_threshold = static_cast<std::uint16_t>(checked.config.success_threshold),
+              .half_open_calls = static_cast<std::uint16_t>(checked.config.half_open_calls),
+              .half_open_max_calls = static_cast<std::uint16_t>(checked.config.half_open_max_calls)},
       threshold_(threshold_of(checked.config.failure_threshold)),
-      probes_(probes_at_once()) {}
+      probes_(probes_at_once()) {
+    if (options_ == nullptr) return;
+    CircuitState initial = options_->config.initial_state;
+    if (options_->hooks.manual_control != nullptr && options_->hooks.manual_control->add(*this)) {
+        initial = CircuitState::forced_open;
+    }
+    // An open period whose end is before all time: it begins with the first moment that is given.
+    const bool open = initial == CircuitState::open;
+    const CircuitWord word(initial, 1, 0, open ? detail::StateEnd::open_time : detail::StateEnd::none);
+    state_.publish(word.counting() ? word.with_watch(options_->watch()) : word, open ? TimePoint::min() : never);
+}
 
 CircuitBreaker::Threshold CircuitBreaker::threshold_of(double ratio) noexcept {
     const Fraction fraction = simplest_fraction(ratio);  // of at most 1, so both fit
@@ -60,6 +75,9 @@ CircuitBreaker::Threshold CircuitBreaker::threshold_of(double ratio) noexcept {
 }
 
 CircuitBreaker::~CircuitBreaker() {
+    if (options_ != nullptr && options_->hooks.manual_control != nullptr) {
+        options_->hooks.manual_control->remove(*this);
+    }
 #ifndef NDEBUG
     CircuitBreakerStats last;
     count_calls(last);
@@ -73,7 +91,22 @@ CircuitBreaker::~CircuitBreaker() {
 #endif
 }
 
-std::uint32_t CircuitBreaker::probe_verdicts() const noexcept { return verdicts_of(config_); }
+CircuitBreakerConfig CircuitBreaker::config() const noexcept {
+    if (options_ != nullptr) return options_->config;
+    return {.failure_threshold = config_.failure_threshold,
+            .success_threshold = config_.success_threshold,
+            .timeout = config_.timeout,
+            .min_requests = min_requests(),
+            .window_size = windows_[0].window() + Duration{window_rest_},
+            .buckets = windows_[0].buckets(),
+            .half_open_calls = config_.half_open_calls,
+            .half_open_max_calls = config_.half_open_max_calls,
+            .probe_lease = config_.probe_lease};
+}
+
+std::uint32_t CircuitBreaker::probe_verdicts() const noexcept {
+    return config_.half_open_calls == 0 ? config_.success_threshold : config_.half_open_calls;
+}
 
 std::uint32_t CircuitBreaker::probes_at_once() const noexcept {
     return config_.half_open_max_calls == 0 ? probe_verdicts() : config_.half_open_max_calls;

@@ -56,7 +56,12 @@ bool CircuitBreaker::allow_otherwise(CircuitWord word, TimePoint now) noexcept {
 bool CircuitBreaker::admits(ProbeHolder holder, CircuitWord word, TimePoint now, Passage& passage,
                             Rejection& why) noexcept {
     bool admitted_it = false;
-    if (!refuses(word, now, why)) {
+    if (word.counting() && !word.ends() && !word.watches_admissions()) {
+        counters_.add(admitted);
+        if (holder == ProbeHolder::anonymous && !anonymous_.enter(word)) allow_beside_change(word, now);
+        passage = {word, now};
+        admitted_it = true;
+    } else if (!refuses(word, now, why)) {
         const std::scoped_lock lock(mutex_);
         admitted_it = admits_locked(holder, now, passage, why);
     }
@@ -65,7 +70,7 @@ bool CircuitBreaker::admits(ProbeHolder holder, CircuitWord word, TimePoint now,
     } else if (events_.wants(EventKind::refused)) {
         announce_refused(why, now);
     }
-    events_.deliver();
+    after_change();
     return admitted_it;
 }
 
@@ -81,11 +86,41 @@ bool CircuitBreaker::admits_locked(ProbeHolder holder, TimePoint at, Passage& pa
         default:
             break;
     }
+    if (word.watches_admissions() && !admits_watched_locked(now, why)) return false;
     counters_.add(admitted);
-    // Under the mutex the word cannot have changed.
+    if (counts_running() && holder == ProbeHolder::permit) options_->running->begin(now);
+    // Under the mutex the generation cannot have changed.
     if (holder == ProbeHolder::anonymous) static_cast<void>(anonymous_.enter(word));
-    passage = {word, now};
+    passage = {state_.word(), now};
     return true;
+}
+
+bool CircuitBreaker::admits_watched_locked(TimePoint now, Rejection& why) noexcept {
+    if (options_->running != nullptr) {
+        judge_running_locked(now);
+        if (!state_.word().counting()) return !refuses(state_.word(), now, why);
+    }
+    return !options_->ramping || admits_in_ramp_locked(now, why);
+}
+
+// One call for each whole call of the share that has come together: no luck, and no burst.
+bool CircuitBreaker::admits_in_ramp_locked(TimePoint now, Rejection& why) noexcept {
+    detail::CircuitBreakerOptions& options = *options_;
+    const Duration passed = time_between(options.ramp_began, now);
+    if (passed >= options.config.recovery_ramp) {
+        options.ramping = false;
+        state_.publish(state_.word().with_watch(options.watch()), never);
+        return true;
+    }
+    const double part = static_cast<double>(passed.count()) / static_cast<double>(options.config.recovery_ramp.count());
+    options.ramp_credit += options.config.ramp_from + (1 - options.config.ramp_from) * part;
+    if (options.ramp_credit >= 1) {
+        options.ramp_credit -= 1;
+        return true;
+    }
+    ++options.throttled;
+    why = refusal(RejectionReason::throttled, std::nullopt);
+    return false;
 }
 
 bool CircuitBreaker::admits_probe_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept {
@@ -94,7 +129,7 @@ bool CircuitBreaker::admits_probe_locked(ProbeHolder holder, TimePoint now, Pass
     if (probes_.full() || probes_.in_flight() + verdicts >= probe_verdicts()) {
         ++rejected_half_open_full_;
         const Duration first_lease_end = time_between(now, saturating_add(probes_.oldest_stamp(), lease()));
-        why = refusal(RejectionReason::half_open_full, std::min(first_lease_end, config_.timeout));
+        why = refusal(RejectionReason::half_open_full, std::min(first_lease_end, present_open_time()));
         return false;
     }
     counters_.add(admitted);

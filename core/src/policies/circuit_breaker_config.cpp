@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t most_requests = 2'147'483'647;
 constexpr std::uint32_t most_probes = 1000;
 constexpr std::uint32_t most_buckets = 240;
+constexpr std::uint32_t most_window_calls = 1'000'000;
+constexpr std::uint32_t most_in_a_row = 100'000;
 constexpr Duration narrowest_bucket = 100us;
 constexpr Duration shortest_window = 1ms;
 constexpr Duration longest_window = std::chrono::days(7);
@@ -61,6 +63,77 @@ void find_probe_problems(const CircuitBreakerConfig& config, ConfigProblems& pro
     }
 }
 
+void find_judging_problems(const CircuitBreakerConfig& config, ConfigProblems& problems) {
+    if (config.window_calls > most_window_calls) {
+        problems.add("window_calls", is(config.window_calls, "up to 1000000, or 0 for a time window"));
+    } else if (config.window_calls != 0 && config.window_calls < config.min_requests) {
+        problems.add("window_calls",
+                     is(config.window_calls, "at least min_requests, which is " + std::to_string(config.min_requests)));
+    }
+    if (config.consecutive_failures > most_in_a_row) {
+        problems.add("consecutive_failures", is(config.consecutive_failures, "up to 100000, or 0 for a ratio"));
+    }
+    if (config.slow_call_duration < 0ns) {
+        problems.add("slow_call_duration", is(config.slow_call_duration, "more than 0, or 0 for none"));
+    }
+    if (config.judge_in_flight && config.slow_call_duration == 0ns) {
+        problems.add("judge_in_flight", is("true", "a slow_call_duration with it"));
+    }
+    if (!(config.slow_call_ratio > 0 && config.slow_call_ratio <= 1)) {
+        problems.add("slow_call_ratio", is(config.slow_call_ratio, "more than 0, up to 1"));
+    }
+}
+
+void find_adaptive_problems(const CircuitBreakerConfig& config, ConfigProblems& problems) {
+    if (!config.adaptive_threshold) return;
+    const AdaptiveThreshold& adaptive = *config.adaptive_threshold;
+    if (!(adaptive.min_rise > 0 && adaptive.min_rise <= 1)) {
+        problems.add("adaptive_threshold.min_rise", is(adaptive.min_rise, "more than 0, up to 1"));
+    }
+    if (!(adaptive.confidence > 0 && adaptive.confidence <= 1000)) {
+        problems.add("adaptive_threshold.confidence", is(adaptive.confidence, "more than 0, up to 1000"));
+    }
+    if (!(adaptive.max_threshold > 0 && adaptive.max_threshold <= 1)) {
+        problems.add("adaptive_threshold.max_threshold", is(adaptive.max_threshold, "more than 0, up to 1"));
+    }
+    if (config.window_calls != 0 || config.consecutive_failures != 0) {
+        problems.add("adaptive_threshold", is("given", "a time window without consecutive_failures with it"));
+    }
+}
+
+void find_time_problems(const CircuitBreakerConfig& config, ConfigProblems& problems) {
+    if (config.half_open_limit < 0ns) {
+        problems.add("half_open_limit", is(config.half_open_limit, "more than 0, or 0 for none"));
+    }
+    if (!(config.timeout_multiplier >= 1 && config.timeout_multiplier <= 1000)) {
+        problems.add("timeout_multiplier", is(config.timeout_multiplier, "1 to 1000"));
+    }
+    if (config.timeout >= 0ns && config.max_timeout < config.timeout) {
+        problems.add("max_timeout",
+                     is(config.max_timeout, "at least timeout, which is " + duration_text(config.timeout)));
+    }
+    if (!(config.timeout_jitter >= 0 && config.timeout_jitter <= 1)) {
+        problems.add("timeout_jitter", is(config.timeout_jitter, "0 to 1"));
+    }
+    if (config.recovery_ramp < 0ns) {
+        problems.add("recovery_ramp", is(config.recovery_ramp, "more than 0, or 0 for none"));
+    }
+    if (!(config.ramp_from > 0 && config.ramp_from <= 1)) {
+        problems.add("ramp_from", is(config.ramp_from, "more than 0, up to 1"));
+    }
+}
+
+void find_choice_problems(const CircuitBreakerConfig& config, ConfigProblems& problems) {
+    if (config.half_open_verdict != HalfOpenVerdict::early &&
+        config.half_open_verdict != HalfOpenVerdict::rate_after_all) {
+        problems.add("half_open_verdict", "is no known kind; use early or rate_after_all");
+    }
+    if (config.initial_state != CircuitState::closed && config.initial_state != CircuitState::open &&
+        config.initial_state != CircuitState::metrics_only) {
+        problems.add("initial_state", is(to_string(config.initial_state), "closed, open or metrics_only"));
+    }
+}
+
 }  // namespace
 
 void find_problems(const CircuitBreakerConfig& config, ConfigProblems& problems) {
@@ -74,6 +147,10 @@ void find_problems(const CircuitBreakerConfig& config, ConfigProblems& problems)
     }
     find_window_problems(config, problems);
     find_probe_problems(config, problems);
+    find_judging_problems(config, problems);
+    find_adaptive_problems(config, problems);
+    find_time_problems(config, problems);
+    find_choice_problems(config, problems);
 }
 
 }  // namespace resilience::inline v1

@@ -5,6 +5,7 @@
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace resilience;
@@ -66,8 +67,103 @@ std::vector<Field> fields() {
     };
 }
 
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+std::vector<Field> options_of_judging() {
+    return {
+        {"window_calls",
+         {{.window_calls = 0}, {.window_calls = 10}, {.min_requests = 1, .window_calls = 1}, {.window_calls = 1000000}},
+         {{.window_calls = 9}, {.window_calls = 1000001}, {.window_calls = most}}},
+        {"consecutive_failures",
+         {{.consecutive_failures = 1}, {.consecutive_failures = 100000}},
+         {{.consecutive_failures = 100001}, {.consecutive_failures = most}}},
+        {"slow_call_duration",
+         {{.slow_call_duration = 1ns}, {.slow_call_duration = Duration::max()}},
+         {{.slow_call_duration = -1ns}, {.slow_call_duration = Duration::min()}}},
+        {"slow_call_ratio",
+         {{.slow_call_ratio = smallest}, {.slow_call_ratio = 1}},
+         {{.slow_call_ratio = 0}, {.slow_call_ratio = -0.0}, {.slow_call_ratio = above_one}, {.slow_call_ratio = nan}}},
+        {"judge_in_flight",
+         {{.slow_call_duration = 1ns, .judge_in_flight = true}},
+         {{.judge_in_flight = true}, {.slow_call_ratio = 0.5, .judge_in_flight = true}}},
+        {"adaptive_threshold.min_rise",
+         {{.adaptive_threshold = AdaptiveThreshold{.min_rise = smallest}},
+          {.adaptive_threshold = AdaptiveThreshold{.min_rise = 1}}},
+         {{.adaptive_threshold = AdaptiveThreshold{.min_rise = 0}},
+          {.adaptive_threshold = AdaptiveThreshold{.min_rise = above_one}},
+          {.adaptive_threshold = AdaptiveThreshold{.min_rise = nan}}}},
+        {"adaptive_threshold.confidence",
+         {{.adaptive_threshold = AdaptiveThreshold{.confidence = smallest}},
+          {.adaptive_threshold = AdaptiveThreshold{.confidence = 1000}}},
+         {{.adaptive_threshold = AdaptiveThreshold{.confidence = 0}},
+          {.adaptive_threshold = AdaptiveThreshold{.confidence = 1000.1}},
+          {.adaptive_threshold = AdaptiveThreshold{.confidence = nan}}}},
+        {"adaptive_threshold.max_threshold",
+         {{.adaptive_threshold = AdaptiveThreshold{.max_threshold = smallest}},
+          {.adaptive_threshold = AdaptiveThreshold{.max_threshold = 1}}},
+         {{.adaptive_threshold = AdaptiveThreshold{.max_threshold = 0}},
+          {.adaptive_threshold = AdaptiveThreshold{.max_threshold = above_one}},
+          {.adaptive_threshold = AdaptiveThreshold{.max_threshold = nan}}}},
+        {"adaptive_threshold",
+         {{.adaptive_threshold = AdaptiveThreshold{}}},
+         {{.window_calls = 10, .adaptive_threshold = AdaptiveThreshold{}},
+          {.consecutive_failures = 1, .adaptive_threshold = AdaptiveThreshold{}}}},
+    };
+}
+
+std::vector<Field> options_of_time() {
+    return {
+        {"half_open_verdict",
+         {{.half_open_verdict = HalfOpenVerdict::rate_after_all}},
+         {{.half_open_verdict = static_cast<HalfOpenVerdict>(2)}}},
+        {"half_open_limit",
+         {{.half_open_limit = 1ns}, {.half_open_limit = Duration::max()}},
+         {{.half_open_limit = -1ns}, {.half_open_limit = Duration::min()}}},
+        {"timeout_multiplier",
+         {{.timeout_multiplier = 1}, {.timeout_multiplier = 1000}},
+         {{.timeout_multiplier = 0.9999999}, {.timeout_multiplier = 1000.0001}, {.timeout_multiplier = nan}}},
+        {"max_timeout",
+         {{.max_timeout = 60s}, {.timeout = 0s, .max_timeout = 0s}},
+         {{.max_timeout = 60s - 1ns}, {.timeout = 0s, .max_timeout = -1ns}}},
+        {"timeout_jitter",
+         {{.timeout_jitter = 0}, {.timeout_jitter = 1}},
+         {{.timeout_jitter = -smallest}, {.timeout_jitter = above_one}, {.timeout_jitter = nan}}},
+        {"recovery_ramp",
+         {{.recovery_ramp = 1ns}, {.recovery_ramp = Duration::max()}},
+         {{.recovery_ramp = -1ns}, {.recovery_ramp = Duration::min()}}},
+        {"ramp_from",
+         {{.ramp_from = smallest}, {.ramp_from = 1}},
+         {{.ramp_from = 0}, {.ramp_from = above_one}, {.ramp_from = infinity}, {.ramp_from = nan}}},
+        {"initial_state",
+         {{.initial_state = CircuitState::open}, {.initial_state = CircuitState::metrics_only}},
+         {{.initial_state = CircuitState::half_open},
+          {.initial_state = CircuitState::forced_open},
+          {.initial_state = CircuitState::forced_closed}}},
+    };
+}
+
+std::vector<Field> all_fields() {
+    std::vector<Field> all = fields();
+    for (Field& option : options_of_judging()) all.push_back(std::move(option));
+    for (Field& option : options_of_time()) all.push_back(std::move(option));
+    return all;
+}
+
+// What a breaker says of itself is what it was given, whether it keeps the fields itself or beside it.
+TEST(CircuitBreakerConfig, comes_back_as_it_was_given) {
+    for (const Field& field : all_fields()) {
+        for (const CircuitBreakerConfig& config : field.inside) {
+            EXPECT_EQ(CircuitBreaker("config_test", config).config(), config) << field.name;
+        }
+    }
+    for (const CircuitBreakerConfig& config :
+         {CircuitBreakerConfig{.window_size = 1s + 6ns, .buckets = 7}, CircuitBreakerConfig{.record_latency = true}}) {
+        EXPECT_EQ(CircuitBreaker("config_test", config).config(), config);
+    }
+}
+
 TEST(CircuitBreakerConfig, takes_every_field_from_its_minimum_to_its_maximum) {
-    for (const Field& field : fields()) {
+    for (const Field& field : all_fields()) {
         for (std::size_t row = 0; row < field.inside.size(); ++row) {
             EXPECT_NO_THROW(CircuitBreaker("config_test", field.inside[row])) << field.name << " row " << row;
         }
@@ -75,7 +171,7 @@ TEST(CircuitBreakerConfig, takes_every_field_from_its_minimum_to_its_maximum) {
 }
 
 TEST(CircuitBreakerConfig, refuses_every_field_just_outside_its_range) {
-    for (const Field& field : fields()) {
+    for (const Field& field : all_fields()) {
         for (std::size_t row = 0; row < field.outside.size(); ++row) {
             try {
                 const CircuitBreaker breaker("config_test", field.outside[row]);

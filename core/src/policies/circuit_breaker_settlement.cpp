@@ -26,7 +26,10 @@ void CircuitBreaker::enqueue_finished(Passage passage, CallResult result, TimePo
                      .took = time_between(passage.admitted_at, now)});
 }
 
-void CircuitBreaker::record_latency(Duration took) noexcept { latency_->add(took); }
+void CircuitBreaker::record_latency(Duration took) noexcept {
+    if (options_->latency != nullptr) options_->latency->add(took);
+    if (options_->is_slow(took)) options_->slow_calls.fetch_add(1, std::memory_order_relaxed);
+}
 
 void CircuitBreaker::record_failure(Passage passage, CallResult result, TimePoint now) noexcept {
     const std::optional<WindowCounts> counts = windows_[passage.word.window()].record_failure(now, threshold());
@@ -34,7 +37,7 @@ void CircuitBreaker::record_failure(Passage passage, CallResult result, TimePoin
 }
 
 bool CircuitBreaker::trips(WindowCounts counts) const noexcept {
-    return counts.failures != 0 && counts.calls >= config_.min_requests &&
+    return counts.failures != 0 && counts.calls >= min_requests() &&
            reaches(counts.failures, counts.calls, threshold());
 }
 
@@ -44,58 +47,58 @@ void CircuitBreaker::conclude(Passage passage, CallResult result, TimePoint now,
     if (trips(counts)) {
         const std::scoped_lock lock(mutex_);
         // The counts are of this call's own period; another thread may have ended it meanwhile.
-        if (passage.word.same_period(state_.word())) trip_locked(counts, now);
+        if (passage.word.same_period(state_.word())) act_on_locked({.window = counts}, pass_time_locked(now));
     }
-    events_.deliver();
-}
-
-void CircuitBreaker::trip_locked(WindowCounts counts, TimePoint at) noexcept {
-    const TimePoint now = pass_time_locked(at);
-    change_locked({.to = CircuitState::open,
-                   .cause = TransitionCause::failure_ratio,
-                   .due = now,
-                   .until = saturating_add(now, config_.timeout),
-                   .failures = counts.failures,
-                   .requests = counts.calls},
-                  now);
+    after_change();
 }
 
 // What is not a plain success in the closed state it was admitted in.
 void CircuitBreaker::settle_otherwise(Passage passage, CallResult result, TimePoint now) noexcept {
-    const bool plain = passage.word == state_.word() && passage.word.plainly_closed();
-    if (plain && outcome_of(result) == Outcome::failure) return record_failure(passage, result, now);
-    if (plain && outcome_of(result) == Outcome::success) return record_success(passage, result, now);
+    const CircuitWord word = passage.word;
+    const Outcome outcome = outcome_of(result);
+    if (word == state_.word() && outcome != Outcome::ignored && !word.ends()) {
+        if (word.plainly_closed()) {
+            return outcome == Outcome::failure ? record_failure(passage, result, now)
+                                               : record_success(passage, result, now);
+        }
+        if (word.counting() && !records_under_mutex()) {
+            return record_watched(passage, result, now);
+        }
+    }
     settle_slowly(passage, result, now);
 }
 
 // What is not a success or failure in the closed state it was admitted in.
 void CircuitBreaker::settle_slowly(Passage passage, CallResult result, TimePoint now) noexcept {
     const Outcome outcome = outcome_of(result);
-    const CircuitState admitted_in = passage.word.state();
     const bool late = !passage.word.same_period(state_.word());
-    const bool decides =
-        admitted_in == CircuitState::half_open || (admitted_in == CircuitState::closed && outcome != Outcome::ignored);
+    const bool recorded = passage.word.counting() && outcome != Outcome::ignored;
+    const bool running = passage.word.counting() && counts_running();
+    const bool decides = recorded || running || passage.word.state() == CircuitState::half_open;
     if (late || !decides) {
         count_outside(outcome);
         if (late) count_late();
         enqueue_finished(passage, result, now);
     } else {
         const std::scoped_lock lock(mutex_);
-        settle_locked(passage, result, pass_time_locked(now));
+        const TimePoint at = pass_time_locked(now);
+        if (running && passage.word.same_period(state_.word())) options_->running->end(passage.admitted_at);
+        settle_locked(passage, result, at);
     }
     // After `ignored`, of which it is a part, so that no picture shows the part without the whole.
     if (result == CallResult::cancelled) cancelled_.fetch_add(1, std::memory_order_release);
-    events_.deliver();
+    if (recorded && !late && trips_by_predicate()) ask_trip_predicate(passage, now);
+    after_change();
 }
 
 void CircuitBreaker::settle_locked(Passage passage, CallResult result, TimePoint now) noexcept {
     const Outcome outcome = outcome_of(result);
     const CircuitWord word = state_.word();
     const bool current = passage.word.same_period(word);
-    if (current && word.state() == CircuitState::closed && outcome != Outcome::ignored) {
-        const WindowCounts counts = windows_[word.window()].record_locked(outcome == Outcome::failure, now);
+    if (current && word.counting() && outcome != Outcome::ignored) {
+        const Findings found = record_in_windows_locked(passage, outcome == Outcome::failure, now);
         enqueue_finished(passage, result, now);
-        if (trips(counts)) trip_locked(counts, now);
+        act_on_locked(found, now);
         return;
     }
     count_outside(outcome);
@@ -103,7 +106,7 @@ void CircuitBreaker::settle_locked(Passage passage, CallResult result, TimePoint
     if (word.state() == CircuitState::half_open && current) {
         // Where the slot is not this probe's any more its lease was over: the verdict came too late to decide.
         if (probes_.give_back(passage.word.slot(), passage.admitted_at)) {
-            judge_probe_locked(outcome, now);
+            judge_probe_locked(outcome, is_slow(passage, now), now);
         } else {
             count_late();
         }
@@ -112,22 +115,41 @@ void CircuitBreaker::settle_locked(Passage passage, CallResult result, TimePoint
     }
 }
 
-void CircuitBreaker::judge_probe_locked(Outcome outcome, TimePoint now) noexcept {
+void CircuitBreaker::judge_probe_locked(Outcome outcome, bool slow, TimePoint now) noexcept {
     if (outcome == Outcome::ignored) return;
-    ++(outcome == Outcome::success ? probe_successes_ : probe_failures_);
+    const bool early = options_ == nullptr || options_->config.half_open_verdict == HalfOpenVerdict::early;
+    const bool success = outcome == Outcome::success && !(early && slow);
+    ++(success ? probe_successes_ : probe_failures_);
+    if (slow) ++options_->probes_slow;
+
+    const std::optional<bool> closes = probes_close_locked();
+    if (!closes) return;
     Change change{.to = CircuitState::closed,
                   .cause = TransitionCause::probes_succeeded,
                   .due = now,
+                  .ramp = options_ != nullptr && options_->config.recovery_ramp > Duration::zero(),
                   .failures = probe_failures_,
                   .requests = std::uint64_t{probe_successes_} + probe_failures_};
-    if (probe_successes_ >= config_.success_threshold) {
-        change_locked(change, now);
-    } else if (probe_failures_ > probe_verdicts() - config_.success_threshold) {
+    if (!*closes) {
         change.to = CircuitState::open;
         change.cause = TransitionCause::probes_failed;
-        change.until = saturating_add(now, config_.timeout);
-        change_locked(change, now);
+        change.until = open_until_locked(now, change.cause);
     }
+    change_locked(change, now);
+}
+
+// Absent: the probes have not decided yet.
+std::optional<bool> CircuitBreaker::probes_close_locked() const noexcept {
+    if (options_ == nullptr || options_->config.half_open_verdict == HalfOpenVerdict::early) {
+        if (probe_successes_ >= config_.success_threshold) return true;
+        if (probe_failures_ > probe_verdicts() - config_.success_threshold) return false;
+        return std::nullopt;
+    }
+    const std::uint32_t verdicts = std::uint32_t{probe_successes_} + probe_failures_;
+    if (verdicts < probe_verdicts()) return std::nullopt;
+    const bool failed = probe_failures_ != 0 && reaches(probe_failures_, verdicts, threshold());
+    const bool slow = options_->probes_slow != 0 && reaches(options_->probes_slow, verdicts, options_->slow_ratio);
+    return !failed && !slow;
 }
 
 }  // namespace resilience::inline v1

@@ -6,8 +6,8 @@
 namespace resilience::inline v1 {
 namespace {
 
-constexpr std::array states{CircuitState::closed, CircuitState::open, CircuitState::half_open,
-                            CircuitState::forced_open, CircuitState::forced_closed};
+constexpr std::array states{CircuitState::closed,      CircuitState::open,          CircuitState::half_open,
+                            CircuitState::forced_open, CircuitState::forced_closed, CircuitState::metrics_only};
 
 bool happens_by_itself(CircuitState from, CircuitState to) noexcept {
     switch (from) {
@@ -34,10 +34,32 @@ CircuitBreaker::Position CircuitBreaker::position_locked(TimePoint at) const noe
         position = {
             .state = before_, .held = false, .since = moves ? position.until : position.since, .until = before_until_};
     }
-    if (position.state == CircuitState::open && !position.held && over()) {
-        position = {.state = CircuitState::half_open, .held = false, .since = position.until, .until = never};
+    if (position.state == CircuitState::open && position.until == TimePoint::min()) {
+        // An initial open period that no call has met yet.
+        position.since = since_ == TimePoint::min() ? now : since_;
+        position.until = saturating_add(position.since, config_.timeout);
     }
+    if (position.state == CircuitState::open && !position.held && over()) {
+        position = {.state = CircuitState::half_open,
+                    .held = false,
+                    .since = position.until,
+                    .until = half_open_until(position.until)};
+    }
+    if (position.state == CircuitState::half_open && !position.held && over())
+        position = after_half_open(position, now);
     return position;
+}
+
+// As end_half_open_locked, but for a random part and the user's own open time, which are drawn when it happens.
+CircuitBreaker::Position CircuitBreaker::after_half_open(const Position& over, TimePoint now) const noexcept {
+    if (options_->config.half_open_limit_closes) {
+        return {.state = CircuitState::closed, .held = false, .since = over.until, .until = never};
+    }
+    const TimePoint until = saturating_add(over.until, present_open_time());
+    if (until != never && until <= now) {
+        return {.state = CircuitState::half_open, .held = false, .since = now, .until = half_open_until(now)};
+    }
+    return {.state = CircuitState::open, .held = false, .since = over.until, .until = until};
 }
 
 std::optional<TimePoint> CircuitBreaker::next_deadline() const noexcept {
@@ -86,7 +108,8 @@ void CircuitBreaker::count_calls(CircuitBreakerStats& stats) const noexcept {
     stats.in_flight = admitted_calls - settled.sum();
     stats.rejected = {.circuit_open = counters_.read(rejected_circuit_open),
                       .half_open_full = rejected_half_open_full_,
-                      .forced_open = counters_.read(rejected_forced_open)};
+                      .forced_open = counters_.read(rejected_forced_open),
+                      .throttled = options_ == nullptr ? 0 : options_->throttled};
     stats.requests = stats.admitted + stats.rejected.total();
     for (const RollingWindow& window : windows_) stats.window_saturated += window.saturated();
 }
@@ -95,13 +118,24 @@ void CircuitBreaker::count_calls(CircuitBreakerStats& stats) const noexcept {
 void CircuitBreaker::describe_window_locked(CircuitBreakerStats& stats, const Position& position,
                                             TimePoint now) const noexcept {
     const CircuitWord word = state_.word();
-    const bool closed = position.state == CircuitState::closed && word.state() == CircuitState::closed;
+    const bool closed = word.counting() && position.state == word.state();
     const bool tripped = position.state == CircuitState::open || position.state == CircuitState::half_open;
     if (!closed && !tripped) return;
-    const TimePoint as_of = closed || word.state() == CircuitState::closed ? now : not_closed_since_;
+    if (options_ != nullptr) stats.window.consecutive_failures = options_->run.length(word.generation());
+    if (options_ != nullptr && options_->calls != nullptr) {
+        const CallCounts counts = options_->calls->counts();
+        stats.window.requests = counts.calls;
+        stats.window.failures = counts.failures;
+        stats.window.slow = counts.slow;
+        return;
+    }
+    const TimePoint as_of = closed || word.counting() ? now : not_closed_since_;
     const WindowCounts counts = windows_[word.window()].counts_locked(as_of);
     stats.window.requests = counts.calls;
     stats.window.failures = counts.failures;
+    if (options_ != nullptr && options_->slow != nullptr) {
+        stats.window.slow = options_->slow->of_period[word.window()].counts_locked(as_of).failures;
+    }
 }
 
 void CircuitBreaker::describe_half_open_locked(CircuitBreakerStats& stats, const Position& position,
@@ -118,7 +152,23 @@ void CircuitBreaker::describe_half_open_locked(CircuitBreakerStats& stats, const
     const std::uint32_t verdicts = std::uint32_t{probe_successes_} + probe_failures_;
     if (probes_.full() || probes_.in_flight() + verdicts >= probe_verdicts()) {
         const TimePoint first_end = saturating_add(probes_.oldest_stamp(), lease());
-        stats.retry_after = std::min(time_between(now, first_end), config_.timeout);
+        stats.retry_after = std::min(time_between(now, first_end), present_open_time());
+    }
+}
+
+double CircuitBreaker::present_threshold_locked() const noexcept {
+    return options_ == nullptr || options_->learned == nullptr ? config_.failure_threshold : options_->learned->limit();
+}
+
+void CircuitBreaker::describe_options(CircuitBreakerStats& stats) const {
+    if (options_ == nullptr) return;
+    if (options_->latency != nullptr) stats.latency = options_->latency->picture();
+    stats.slow = options_->slow_calls.load(std::memory_order_relaxed);
+    stats.hook_exceptions = options_->hook_exceptions.load(std::memory_order_relaxed);
+    if (options_->config.slow_call_duration == Duration::zero()) return;
+    stats.window.slow_call_ratio = options_->config.slow_call_ratio;
+    if (stats.window.requests > 0) {
+        stats.window.slow_ratio = static_cast<double>(stats.window.slow) / static_cast<double>(stats.window.requests);
     }
 }
 
@@ -141,11 +191,12 @@ CircuitBreakerStats CircuitBreaker::stats(TimePoint at) const {
             stats.retry_after = time_between(now, position.until);
         }
         stats.manual = position.held || position.state == CircuitState::forced_open ||
-                       position.state == CircuitState::forced_closed;
+                       position.state == CircuitState::forced_closed || position.state == CircuitState::metrics_only;
         if (position.held) stats.lever_expires = time_between(now, position.until);
         stats.generation = word.generation();
         describe_window_locked(stats, position, now);
         describe_half_open_locked(stats, position, now);
+        stats.window.failure_threshold = present_threshold_locked();
         stats.abandoned = abandoned_;
         stats.unpaired_results = unpaired_;
         stats.leases_reclaimed = leases_reclaimed_;
@@ -156,9 +207,8 @@ CircuitBreakerStats CircuitBreaker::stats(TimePoint at) const {
         stats.window.failure_ratio =
             static_cast<double>(stats.window.failures) / static_cast<double>(stats.window.requests);
     }
-    if (latency_ != nullptr) stats.latency = latency_->picture();
-    stats.window.failure_threshold = config_.failure_threshold;
-    stats.window.min_requests = config_.min_requests;
+    describe_options(stats);
+    stats.window.min_requests = min_requests();
     stats.classifier_errors = classifier_errors_.load(std::memory_order_relaxed);
     stats.listener_exceptions = events_.listener_exceptions();
     stats.events_dropped = events_.dropped();

@@ -63,22 +63,22 @@ void one_call(CircuitBreaker& breaker, Random& random, SharedTime& time) {
     permit->settle(static_cast<Outcome>((dice >> 16) % 3), time.now());
 }
 
-TEST(CircuitBreakerThreads, pictures_reconcile_and_never_fall_while_states_come_and_go) {
-    CircuitBreaker breaker{"threads_test",
-                           {.success_threshold = 2,
-                            .timeout = 50us,
-                            .min_requests = 20,
-                            .window_size = 1ms,
-                            .buckets = 10,
-                            .half_open_calls = 4,
-                            .half_open_max_calls = 3,
-                            .probe_lease = 100us}};
+constexpr CircuitBreakerConfig quick{.success_threshold = 2,
+                                     .timeout = 50us,
+                                     .min_requests = 20,
+                                     .window_size = 1ms,
+                                     .buckets = 10,
+                                     .half_open_calls = 4,
+                                     .half_open_max_calls = 3,
+                                     .probe_lease = 100us};
+
+void expect_pictures_to_reconcile(CircuitBreaker& breaker, int least_pictures) {
     SharedTime time;
     std::atomic<bool> stop{false};
     std::atomic<int> pictures{0};
     std::jthread reader([&] {
         CircuitBreakerStats before = breaker.stats(time.now());
-        while (!stop || pictures < 1000) {
+        while (!stop || pictures < least_pictures) {
             const CircuitBreakerStats now = breaker.stats(time.now());
             expect_reconciled(now);
             expect_no_counter_fell(before, now);
@@ -90,7 +90,8 @@ TEST(CircuitBreakerThreads, pictures_reconcile_and_never_fall_while_states_come_
     });
     in_threads(3, [&](int thread) {
         Random random(static_cast<std::uint64_t>(thread) + 1);
-        for (int i = 0; (i < 20'000 || pictures < 1000) && !testing::Test::HasFatalFailure(); ++i) {
+        const int calls = 20 * least_pictures;
+        for (int i = 0; (i < calls || pictures < least_pictures) && !testing::Test::HasFatalFailure(); ++i) {
             one_call(breaker, random, time);
         }
     });
@@ -102,8 +103,43 @@ TEST(CircuitBreakerThreads, pictures_reconcile_and_never_fall_while_states_come_
     const CircuitBreakerStats last = breaker.stats(time.now() + 3s);
     expect_reconciled(last);
     EXPECT_EQ(last.in_flight, 0U) << "every permit was settled or dropped, every open allow() forgotten";
-    EXPECT_GT(last.generation, 10U);
-    EXPECT_GE(pictures, 1000);
+    EXPECT_GE(pictures, least_pictures);
+}
+
+TEST(CircuitBreakerThreads, pictures_reconcile_and_never_fall_while_states_come_and_go) {
+    CircuitBreaker breaker{"threads_test", quick};
+    expect_pictures_to_reconcile(breaker, 1000);
+    EXPECT_GT(breaker.stats(TimePoint::max()).generation, 10U);
+}
+
+TEST(CircuitBreakerThreads, pictures_reconcile_with_every_option_as_well) {
+    const auto with = [](auto change) {
+        CircuitBreakerConfig config = quick;
+        change(config);
+        return config;
+    };
+    const CircuitBreakerConfig rows[] = {
+        with([](auto& config) { config.window_calls = 50; }),
+        with([](auto& config) { config.consecutive_failures = 3; }),
+        with([](auto& config) { config.slow_call_duration = 1us, config.slow_call_ratio = 0.9; }),
+        with([](auto& config) {
+            config.slow_call_duration = 2us;
+            config.slow_call_ratio = 0.9;
+            config.judge_in_flight = true;
+        }),
+        with([](auto& config) { config.recovery_ramp = 200us, config.half_open_limit = 30us; }),
+        with([](auto& config) { config.initial_state = CircuitState::metrics_only; }),
+    };
+    for (const CircuitBreakerConfig& config : rows) {
+        CircuitBreaker breaker{"threads_test", config};
+        expect_pictures_to_reconcile(breaker, 200);
+    }
+    CircuitBreaker hooked{"threads_test",
+                          quick,
+                          {.trips = [](const ClosedPeriod& seen) { return seen.failures > 10; },
+                           .open_time = [](const Opening& opening) { return 10us * (opening.reopened + 1); }}};
+    expect_pictures_to_reconcile(hooked, 200);
+    EXPECT_GT(hooked.stats(TimePoint::max()).generation, 4U);
 }
 
 TEST(CircuitBreakerThreads, no_picture_shows_more_settled_than_admitted) {

@@ -6,7 +6,8 @@ namespace resilience::inline v1 {
 namespace {
 
 bool is_forced(CircuitState state) noexcept {
-    return state == CircuitState::forced_open || state == CircuitState::forced_closed;
+    return state == CircuitState::forced_open || state == CircuitState::forced_closed ||
+           state == CircuitState::metrics_only;
 }
 
 detail::StateEnd ending_of(TimePoint until, bool lever) noexcept {
@@ -21,8 +22,9 @@ void CircuitBreaker::tick(TimePoint at) noexcept {
         const std::scoped_lock lock(mutex_);
         const TimePoint now = pass_time_locked(at);
         if (state_.word().state() == CircuitState::half_open) reclaim_leases_locked(now);
+        if (counts_running() && state_.word().counting()) judge_running_locked(now);
     }
-    events_.deliver();
+    after_change();
 }
 
 void CircuitBreaker::pull(CircuitState target, std::optional<Duration> hold, TimePoint at) noexcept {
@@ -40,7 +42,9 @@ void CircuitBreaker::pull(CircuitState target, std::optional<Duration> hold, Tim
         if (hold) {
             until = saturating_add(now, std::max(*hold, Duration::zero()));
         } else if (target == CircuitState::open) {
-            until = saturating_add(now, config_.timeout);
+            until = open_until_locked(now, TransitionCause::lever);
+        } else if (target == CircuitState::half_open) {
+            until = half_open_until(now);
         }
         if (!repeated) {
             change_locked(
@@ -54,13 +58,18 @@ void CircuitBreaker::pull(CircuitState target, std::optional<Duration> hold, Tim
             state_.publish(word.with_ending(ending_of(until, hold.has_value())), until);
         }
     }
-    events_.deliver();
+    after_change();
 }
 
 // Makes everything happen that was due by `at`, in the order in which it was due. Returns the newest moment seen.
 TimePoint CircuitBreaker::pass_time_locked(TimePoint at) noexcept {
     newest_ = std::max(newest_, at);
     if (since_ == TimePoint::min()) since_ = newest_;
+    if (state_.until() == TimePoint::min()) {
+        not_closed_since_ = since_;
+        const TimePoint until = open_until_locked(since_, TransitionCause::lever);
+        state_.publish(state_.word().with_ending(ending_of(until, false)), until);
+    }
     for (;;) {
         const CircuitWord word = state_.word();
         const TimePoint due = state_.until();
@@ -75,8 +84,13 @@ TimePoint CircuitBreaker::pass_time_locked(TimePoint at) noexcept {
 void CircuitBreaker::end_by_time_locked(TimePoint due) noexcept {
     const CircuitWord word = state_.word();
     if (!word.held()) {
+        if (word.state() == CircuitState::half_open) return end_half_open_locked(due);
         left_behind_.extend(due, saturating_add(due, lease()));
-        change_locked({.to = CircuitState::half_open, .cause = TransitionCause::open_time_over, .due = due}, newest_);
+        change_locked({.to = CircuitState::half_open,
+                       .cause = TransitionCause::open_time_over,
+                       .due = due,
+                       .until = half_open_until(due)},
+                      newest_);
         return;
     }
     if (before_ == word.state()) {
@@ -87,11 +101,32 @@ void CircuitBreaker::end_by_time_locked(TimePoint due) noexcept {
     }
 }
 
+// The limit of a half-open period. Where the open period that follows is over as well before anybody notices, the next
+// half-open one begins now: an idle breaker does not run through all the periods it has slept through.
+void CircuitBreaker::end_half_open_locked(TimePoint due) noexcept {
+    Change change{.to = CircuitState::closed, .cause = TransitionCause::half_open_limit, .due = due};
+    if (!options_->config.half_open_limit_closes) {
+        change.to = CircuitState::open;
+        change.until = open_until_locked(due, change.cause);
+    }
+    change_locked(change, newest_);
+    if (change.to != CircuitState::open || change.until > newest_) return;
+    change_locked({.to = CircuitState::half_open,
+                   .cause = TransitionCause::open_time_over,
+                   .due = newest_,
+                   .until = half_open_until(newest_)},
+                  newest_);
+}
+
 void CircuitBreaker::change_locked(const Change& change, TimePoint now) noexcept {
     const CircuitState from = state_.word().state();
-    begin_period_locked(change.to, change.until, change.lever, now);
+    begin_period_locked(change.to, change.until, change.lever, now, change.ramp);
     since_ = change.due;
     if (from == CircuitState::closed) not_closed_since_ = change.due;
+    if (options_ != nullptr) {
+        if (change.to == CircuitState::closed) options_->reopened = 0;
+        if (change.to == CircuitState::open && change.cause != TransitionCause::lever_expired) ++options_->reopened;
+    }
 
     ++changes_[index_of_change(from, change.to)];
 
@@ -103,21 +138,42 @@ void CircuitBreaker::change_locked(const Change& change, TimePoint now) noexcept
                 .from = from,
                 .to = change.to,
                 .cause = change.cause,
-                .generation = state_.word().generation(),
-                .requests = change.requests};
-    if (change.requests > 0) {
-        event.value = static_cast<double>(change.failures) / static_cast<double>(change.requests);
-    }
-    if (change.cause == TransitionCause::failure_ratio) event.threshold = config_.failure_threshold;
+                .generation = state_.word().generation()};
+    describe_cause(change, event);
     if (change.to == CircuitState::open && change.until != never) event.retry_after = time_between(now, change.until);
     events_.enqueue(event);
 }
 
-void CircuitBreaker::begin_period_locked(CircuitState to, TimePoint until, bool lever, TimePoint now) noexcept {
+// The numbers that decided, and the limit they reached.
+void CircuitBreaker::describe_cause(const Change& change, Event& event) const noexcept {
+    event.requests = change.requests;
+    if (change.cause == TransitionCause::consecutive_failures) {
+        event.value = static_cast<double>(change.failures);
+        event.threshold = options_->config.consecutive_failures;
+        return;
+    }
+    if (change.requests > 0) {
+        event.value = static_cast<double>(change.failures) / static_cast<double>(change.requests);
+    }
+    if (change.cause == TransitionCause::failure_ratio) event.threshold = present_threshold_locked();
+    if (change.cause == TransitionCause::slow_ratio) event.threshold = options_->config.slow_call_ratio;
+}
+
+void CircuitBreaker::begin_period_locked(CircuitState to, TimePoint until, bool lever, TimePoint now,
+                                         bool ramp) noexcept {
     const CircuitWord over = state_.word();
-    const std::uint32_t window = to == CircuitState::closed ? over.window() ^ 1U : over.window();
-    const CircuitWord word(to, over.generation() + 1, window, ending_of(until, lever));
-    if (to == CircuitState::closed) windows_[window].forget_locked(now);
+    const bool counts = to == CircuitState::closed || to == CircuitState::metrics_only;
+    const std::uint32_t window = counts ? over.window() ^ 1U : over.window();
+    CircuitWord word(to, over.generation() + 1, window, ending_of(until, lever));
+    if (counts) windows_[window].forget_locked(now);
+    if (options_ != nullptr) {
+        options_->ramping = ramp;
+        prepare_options_locked(counts, window, now);
+        if (counts) word = word.with_watch(options_->watch());
+        if (options_->learned != nullptr && to == CircuitState::open) options_->learned->baseline.forget_recent();
+        if (options_->learned != nullptr && counts) begin_learning_locked(word, now);
+    }
+    thresholds_reached_ = 0;
     probe_successes_ = 0;
     probe_failures_ = 0;
     const std::uint32_t left = probes_.clear() + anonymous_.begin(word);
@@ -126,6 +182,17 @@ void CircuitBreaker::begin_period_locked(CircuitState to, TimePoint until, bool 
         anonymous_.set_older(true);
     }
     state_.publish(word, until);
+}
+
+void CircuitBreaker::prepare_options_locked(bool counts, std::uint32_t window, TimePoint now) noexcept {
+    detail::CircuitBreakerOptions& options = *options_;
+    options.probes_slow = 0;
+    options.ramp_began = now;
+    options.ramp_credit = 0;
+    if (!counts) return;
+    if (options.calls != nullptr) options.calls->forget();
+    if (options.running != nullptr) options.running->forget();
+    if (options.slow != nullptr) options.slow->of_period[window].forget_locked(now);
 }
 
 // Before their results come, if they come: the calls count as ignored, and their results as nobody's.

@@ -50,32 +50,38 @@ void CircuitBreaker::allow_beside_change(CircuitWord word, TimePoint now) noexce
     anonymous_.set_older(true);
 }
 
-void CircuitBreaker::record_result_otherwise(CallResult result, TimePoint at) noexcept {
+void CircuitBreaker::record_result_otherwise(CallResult result, TimePoint at, Duration took) noexcept {
+    Passage passage;
+    bool recorded = false;
     {
         const std::scoped_lock lock(mutex_);
         const TimePoint now = pass_time_locked(at);
         const CircuitWord word = state_.word();
+        passage = {word, now - std::clamp(took, Duration::zero(), time_between(TimePoint::min(), now))};
+        recorded = word.counting();
         if (left_behind_.take_oldest()) {
             if (!left_behind_.any()) anonymous_.set_older(false);
             count_outside(outcome_of(result));
             count_late();
-            enqueue_finished({word, now}, result, now);
+            enqueue_finished(passage, result, now);
+            recorded = false;
         } else if (word.state() == CircuitState::half_open && probes_.give_back_oldest_anonymous()) {
             count_outside(outcome_of(result));
-            enqueue_finished({word, now}, result, now);
-            judge_probe_locked(outcome_of(result), now);
+            enqueue_finished(passage, result, now);
+            judge_probe_locked(outcome_of(result), is_slow(passage, now), now);
         } else if (anonymous_.leave_locked()) {
-            settle_locked({word, now}, result, now);
-        } else if (word.state() == CircuitState::closed) {
+            settle_locked(passage, result, now);
+        } else if (word.counting()) {
             counters_.add(admitted);
-            settle_locked({word, now}, result, now);
+            settle_locked(passage, result, now);
         } else {
             counters_.add(admitted);
             count_outside(outcome_of(result));
-            ++unpaired_;
+            unpaired_ += std::min(1U, ~unpaired_);
         }
     }
-    events_.deliver();
+    if (recorded && trips_by_predicate()) ask_trip_predicate(passage, at);
+    after_change();
 }
 
 }  // namespace resilience::inline v1

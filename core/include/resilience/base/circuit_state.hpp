@@ -21,12 +21,17 @@ inline constexpr std::size_t circuit_states = 6;
 
 // Why a breaker changed its state.
 enum class TransitionCause : std::uint8_t {
-    failure_ratio = 0,     // closed to open: the window reached its threshold
-    open_time_over = 1,    // open to half-open
-    probes_succeeded = 2,  // half-open to closed
-    probes_failed = 3,     // half-open to open
-    lever = 4,             // by hand
-    lever_expired = 5,     // a lever with an end reached it
+    failure_ratio = 0,         // closed to open: the window reached its threshold
+    open_time_over = 1,        // open to half-open
+    probes_succeeded = 2,      // half-open to closed
+    probes_failed = 3,         // half-open to open
+    lever = 4,                 // by hand
+    lever_expired = 5,         // a lever with an end reached it
+    slow_ratio = 6,            // closed to open: too many slow calls in the window
+    consecutive_failures = 7,  // closed to open: so many failures in a row
+    trip_predicate = 8,        // closed to open: the user's own rule
+    asked = 9,                 // to open: the callee's verdict asked to be left alone
+    half_open_limit = 10,      // half-open for too long without a verdict
 };
 
 [[nodiscard]] std::string_view to_string(CircuitState state) noexcept;  // "half_open"

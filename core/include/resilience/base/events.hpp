@@ -24,22 +24,23 @@
 namespace resilience::inline v1 {
 
 enum class EventKind : std::uint8_t {
-    transition = 0,       // a breaker changed its state
-    lease_reclaimed = 1,  // a probe never reported and its slot was taken back
-    lever = 2,            // somebody forced or reset a breaker, drained a limiter
-    limit_changed = 3,    // set_rate, set_max_concurrent
-    permitted = 4,        // an attempt was admitted
-    refused = 5,          // an attempt was not admitted
-    finished = 6,         // an admitted attempt was settled
-    retry = 7,            // another attempt will follow
+    transition = 0,         // a breaker changed its state
+    lease_reclaimed = 1,    // a probe never reported and its slot was taken back
+    lever = 2,              // somebody forced or reset a breaker, drained a limiter
+    limit_changed = 3,      // set_rate, set_max_concurrent
+    permitted = 4,          // an attempt was admitted
+    refused = 5,            // an attempt was not admitted
+    finished = 6,           // an admitted attempt was settled
+    retry = 7,              // another attempt will follow
+    threshold_reached = 8,  // a breaker that only measures would have opened; once for each reason and period
 };
 
 // Sets of kinds. `calls` cost work on every call and are therefore asked for by name.
 enum class EventKinds : std::uint32_t {
     none = 0,
-    changes = 0b0000'1111,
-    calls = 0b1111'0000,
-    all = 0b1111'1111,
+    changes = 0b1'0000'1111,
+    calls = 0b0'1111'0000,
+    all = 0b1'1111'1111,
 };
 [[nodiscard]] constexpr EventKinds operator|(EventKinds a, EventKinds b) noexcept {
     return static_cast<EventKinds>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
@@ -61,11 +62,11 @@ struct Event {
     TimePoint due{};               // transition: when it was due (an open period ends before the next call notices)
     CircuitState from{};           // transition
     CircuitState to{};             // transition
-    TransitionCause cause{};       // transition
+    TransitionCause cause{};       // transition, threshold_reached (the cause it would have had)
     std::uint64_t generation = 0;  // transition: the new one
-    double value = 0;              // transition: the failure ratio that decided
-    double threshold = 0;          // transition: the limit it reached
-    std::uint64_t requests = 0;    // transition: calls the ratio was taken of, or probes that decided
+    double value = 0;              // transition, threshold_reached: the ratio, or number in a row, that decided
+    double threshold = 0;          // transition, threshold_reached: the limit it reached
+    std::uint64_t requests = 0;  // transition, threshold_reached: calls the ratio was taken of, or probes that decided
     std::optional<Duration> retry_after{};  // transition to open, refused, retry: how long until it is worth trying
     RejectionReason reason{};               // refused
     CallResult result{};                    // finished, retry

@@ -47,7 +47,7 @@ struct GateOf {
         call.refusal() = permit.error();
         return false;
     }
-    static void leave(Permit& permit, const Step& step) noexcept { permit->settle(step); }
+    static void leave(Permit& permit, const Step& step, const CallState&) noexcept { permit->settle(step); }
     static Permit no_permit() noexcept { return Permit(std::unexpect); }
 };
 
@@ -72,7 +72,7 @@ class GateStage {
             kept_.open(std::move(permit));
             return step;
         }
-        Entrance::leave(permit, step);
+        Entrance::leave(permit, step, driver.call());
         return step;
     }
     template <class Driver>
@@ -84,7 +84,7 @@ class GateStage {
     Step poll(Driver& driver, TimePoint now) {
         const Step step = inner_.poll(driver, now);
         if (step.is_done()) {
-            Entrance::leave(*kept_, step);
+            Entrance::leave(*kept_, step, driver.call());
             kept_.close();
         }
         return step;

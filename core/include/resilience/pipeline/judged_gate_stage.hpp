@@ -34,7 +34,7 @@ class JudgedGateStage {
             kept_.open(std::move(permit));
             return step;
         }
-        Entrance::leave(permit, judged(driver, step));
+        leave(driver, permit, step);
         return step;
     }
     template <class Driver>
@@ -46,7 +46,7 @@ class JudgedGateStage {
     Step poll(Driver& driver, TimePoint now) {
         const Step step = inner_.poll(driver, now);
         if (step.is_done()) {
-            Entrance::leave(*kept_, judged(driver, step));
+            leave(driver, *kept_, step);
             kept_.close();
         }
         return step;
@@ -64,9 +64,17 @@ class JudgedGateStage {
 
   private:
     template <class Driver>
-    [[nodiscard]] Step judged(Driver& driver, Step step) {
-        if (step.is(Step::refused) || step.is(Step::late) || step.result == CallResult::cancelled) return step;
+    void leave(Driver& driver, Permit& permit, const Step& step) {
         CallState apart;  // what this verdict says about coming back concerns no retry
+        Entrance::leave(permit, judged(driver, step, apart), apart);
+    }
+    template <class Driver>
+    [[nodiscard]] Step judged(Driver& driver, Step step, CallState& apart) {
+        if (step.is(Step::refused) || step.is(Step::late) || step.result == CallResult::cancelled) {
+            step.flags &=
+                static_cast<std::uint8_t>(~Step::open_asked);  // asked of those who judge by the other verdict
+            return step;
+        }
         const Judgement judgement = judge_slot(driver.template policy<Index>().classifier, inner_.answer(), apart);
         step.result = judgement.result;
         step.flags = judgement.flags;

@@ -43,7 +43,7 @@ class QueueStage {
             kept_.open(std::move(permit));
             return step;
         }
-        Entrance::leave(permit, step);
+        Entrance::leave(permit, step, driver.call());
         return step;
     }
     template <class Driver>
@@ -54,7 +54,7 @@ class QueueStage {
     template <class Driver>
     Step poll(Driver& driver, TimePoint now) {
         State& state = *kept_;
-        if (!state.waiting) return end_if_done(inner_.poll(driver, now));
+        if (!state.waiting) return end_if_done(driver, inner_.poll(driver, now));
         Stay& stay = *state.stay;
         if (!stay.joined) {
             const WaitTerms terms{.until = saturating_add(now, stay.longest),
@@ -130,17 +130,18 @@ class QueueStage {
         if (seen == Look::refused) return turned_away(driver, now);
         state.permit = stay.place.adopt(now);
         state.waiting = false;
-        return end_if_done(inner_.again(driver, stay.context, now));
+        return end_if_done(driver, inner_.again(driver, stay.context, now));
     }
     template <class Driver>
     Step turned_away(Driver& driver, TimePoint now) {
         kept_.close();
         return driver.call().turned_away(now);
     }
-    Step end_if_done(const Step& step) noexcept {
+    template <class Driver>
+    Step end_if_done(Driver& driver, const Step& step) noexcept {
         kept_->inner_pending = !step.is_done();
         if (step.is_done()) {
-            Entrance::leave(kept_->permit, step);
+            Entrance::leave(kept_->permit, step, driver.call());
             kept_.close();
         }
         return step;

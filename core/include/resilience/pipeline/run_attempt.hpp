@@ -58,6 +58,10 @@ RESILIENCE_HOT decltype(auto) call_function(Function& function, CallContext& con
         judgement.flags |= Step::pushed_back;
         call.retry_after = *verdict.retry_after;
     }
+    if (verdict.open_for) {
+        judgement.flags |= Step::open_asked;
+        call.open_for = *verdict.open_for;
+    }
     return judgement;
 }
 
@@ -65,7 +69,8 @@ template <class Judge>
 [[nodiscard]] RESILIENCE_HOT Judgement judge(Judge&& judge_it, CallState& call) {
     try {
         const Verdict verdict = judge_it();
-        if (verdict.result == CallResult::success && verdict.retryable && !verdict.retry_after) [[likely]]
+        if (verdict.result == CallResult::success && verdict.retryable && !verdict.retry_after && !verdict.open_for)
+            [[likely]]
             return {};
         return judgement_of(verdict, call);
     }

@@ -20,11 +20,12 @@ namespace resilience::inline v1 {
 struct Step {
     enum class State : std::uint8_t { pending = 0, done = 1 };
     enum Flag : std::uint8_t {
-        refused = 1,            // our own answer, not the callee's: `reason` is valid
-        not_retryable = 2,      // the verdict forbids another attempt
-        late = 4,               // the answer came after the deadline
-        pushed_back = 8,        // the callee said when to come back: CallState::retry_after
-        classifier_failed = 16  // the classifier threw; counted as a failure
+        refused = 1,             // our own answer, not the callee's: `reason` is valid
+        not_retryable = 2,       // the verdict forbids another attempt
+        late = 4,                // the answer came after the deadline
+        pushed_back = 8,         // the callee said when to come back: CallState::retry_after
+        classifier_failed = 16,  // the classifier threw; counted as a failure
+        open_asked = 32          // the callee asked breakers to open: CallState::open_for
     };
 
     TimePoint at = never;  // done: when it ended. pending: poll again then at the latest; `never` needs no timer
@@ -78,6 +79,7 @@ class CallState {
     }
 
     Duration retry_after{};           // valid with Step::pushed_back
+    Duration open_for;                // valid with Step::open_asked, and written only then
     Duration waited_in_queue{};       // summed by lines, of those who gave up as well
     Duration waited_in_backoff{};     // summed by retries
     std::uint32_t tries = 1;          // counted by retries, nested ones together

@@ -19,7 +19,11 @@
 //            probes count for neither. A probe that does not report gives its slot back after probe_lease.
 //
 // Levers put it into any state by hand, for a time or until the next lever; `force_open` and `force_closed` beat every
-// timer and every verdict. While forced closed nothing is judged and the window stays empty.
+// timer and every verdict. While forced closed nothing is judged and the window stays empty. `metrics_only` admits and
+// counts like closed and never opens: where it would have, it says so once (EventKind::threshold_reached).
+//
+// Options (circuit_breaker_config.hpp, circuit_breaker_hooks.hpp): windows of calls, failures in a row, slow calls,
+// growing and jittered open times, a limit on half-open, a ramp after recovery, functions of your own.
 //
 // Late verdicts. A permit belongs to the state it was admitted in. Settled after that state has ended, it counts in the
 // totals and in `late`, and decides nothing. One case is left: a thread that has compared its permit with the present
@@ -50,10 +54,11 @@
 #include <resilience/base/time.hpp>
 #include <resilience/base/verdict.hpp>
 #include <resilience/measure/fraction.hpp>
-#include <resilience/measure/latency_histogram.hpp>
 #include <resilience/measure/rolling_window.hpp>
 #include <resilience/measure/striped_counters.hpp>
 #include <resilience/policies/circuit_breaker_config.hpp>
+#include <resilience/policies/circuit_breaker_hooks.hpp>
+#include <resilience/policies/circuit_breaker_options.hpp>
 #include <resilience/policies/circuit_breaker_probes.hpp>
 #include <resilience/policies/circuit_breaker_state.hpp>
 #include <resilience/policies/circuit_breaker_stats.hpp>
@@ -71,7 +76,7 @@ class CircuitBreaker {
     class Permit;
 
     // Throws ConfigError with every problem of the name (see base/names.hpp) and of the configuration; std::bad_alloc.
-    explicit CircuitBreaker(std::string name, CircuitBreakerConfig config = {});
+    explicit CircuitBreaker(std::string name, CircuitBreakerConfig config = {}, CircuitBreakerHooks hooks = {});
     // Without a name: what a pipeline builds from a config for itself. It is not exported.
     explicit CircuitBreaker(const CircuitBreakerConfig& config);
     ~CircuitBreaker();
@@ -97,7 +102,7 @@ class CircuitBreaker {
     // breaker can be fed with health signals; otherwise in the totals only, and in `unpaired_results`.
     [[nodiscard]] bool allow(TimePoint now = Clock::now()) noexcept;
     void record_result(bool success, TimePoint now = Clock::now()) noexcept;
-    // The same of a call that took this long, which a bare result cannot say: for record_latency.
+    // The same of a call that took this long, which a bare result cannot say: for record_latency and slow calls.
     void record_result(bool success, Duration took, TimePoint now = Clock::now()) noexcept;
 
     // ---- state and time
@@ -114,7 +119,7 @@ class CircuitBreaker {
     // With a duration the state is held until its end and then what was before comes back: an open period with its own
     // end, half-open with fresh probes, closed with an empty window. Probes can end a held half_open, and failures a
     // held reset, before that. A lever over a lever with an end takes over what that one would have brought back.
-    // Without a duration: `open` lasts one `timeout`; forced states last until another lever.
+    // Without a duration: `open` lasts one open time; forced states and metrics_only last until another lever.
     // Putting a breaker into the state it is in is silent: it only changes the end. `reset` also empties the window.
 
     void force_open(TimePoint now = Clock::now()) noexcept { pull(CircuitState::forced_open, {}, now); }
@@ -131,6 +136,10 @@ class CircuitBreaker {
     void half_open(Duration hold, TimePoint now = Clock::now()) noexcept { pull(CircuitState::half_open, hold, now); }
     void reset(TimePoint now = Clock::now()) noexcept { pull(CircuitState::closed, {}, now); }
     void reset(Duration hold, TimePoint now = Clock::now()) noexcept { pull(CircuitState::closed, hold, now); }
+    void metrics_only(TimePoint now = Clock::now()) noexcept { pull(CircuitState::metrics_only, {}, now); }
+    void metrics_only(Duration hold, TimePoint now = Clock::now()) noexcept {
+        pull(CircuitState::metrics_only, hold, now);
+    }
 
     // ---- seeing
 
@@ -140,7 +149,7 @@ class CircuitBreaker {
     // As given. Lives as long as the process.
     [[nodiscard]] std::string_view name() const noexcept { return {name_, name_length_}; }
     // As given: a 0 that stands for a default stays 0.
-    [[nodiscard]] const CircuitBreakerConfig& config() const noexcept { return config_; }
+    [[nodiscard]] CircuitBreakerConfig config() const noexcept;
     // transition, lease_reclaimed, and lever when a reset of a closed breaker emptied its window; permitted, refused
     // and finished when asked for. Throws std::bad_alloc.
     Subscription on_event(Listener listener, EventKinds kinds = EventKinds::changes);
@@ -170,6 +179,15 @@ class CircuitBreaker {
         counters
     };
 
+    // The fields that a breaker without options reads. The window's own are kept by the windows.
+    struct Basics {
+        double failure_threshold;
+        Duration timeout;
+        Duration probe_lease;
+        std::uint16_t success_threshold;
+        std::uint16_t half_open_calls;
+        std::uint16_t half_open_max_calls;
+    };
     // What settling needs to know of an admission.
     struct Passage {
         CircuitWord word;
@@ -187,8 +205,15 @@ class CircuitBreaker {
         TimePoint due;
         TimePoint until = never;
         bool lever = false;  // `until` is the end of a lever
+        bool ramp = false;   // closed, and not for all calls at once
         std::uint64_t failures = 0;
         std::uint64_t requests = 0;
+    };
+    // What a recorded result found: the counts to judge by. Empty: nothing to judge.
+    struct Findings {
+        WindowCounts window{};
+        WindowCounts slow{};  // slow calls in the place of failures
+        std::uint32_t run = 0;
     };
     // How admitted calls have ended.
     struct Settled {
@@ -208,14 +233,15 @@ class CircuitBreaker {
         std::string_view name;
         CircuitBreakerConfig config;
     };
-    // One counter for each change between two of the five states this breaker has.
-    static constexpr std::size_t changes = std::size_t{5} * 4;
+    // One counter for each change between two states.
+    static constexpr std::size_t changes = circuit_states * (circuit_states - 1);
 
     static constexpr std::size_t index_of_change(CircuitState from, CircuitState to) noexcept {
-        return static_cast<std::size_t>(from) * 4 + static_cast<std::size_t>(to) - (to > from ? 1 : 0);
+        return static_cast<std::size_t>(from) * (circuit_states - 1) + static_cast<std::size_t>(to) -
+               (to > from ? 1 : 0);
     }
 
-    explicit CircuitBreaker(const Checked& checked);
+    CircuitBreaker(const Checked& checked, CircuitBreakerHooks hooks);
     static Checked checked(const std::string* name, const CircuitBreakerConfig& config);
     static Threshold threshold_of(double ratio) noexcept;
     [[nodiscard]] Fraction threshold() const noexcept { return {threshold_.numerator, threshold_.denominator}; }
@@ -231,6 +257,8 @@ class CircuitBreaker {
     bool refuses(CircuitWord word, TimePoint now, Rejection& why) noexcept;
     bool admits(ProbeHolder holder, CircuitWord word, TimePoint now, Passage& passage, Rejection& why) noexcept;
     bool admits_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept;
+    bool admits_watched_locked(TimePoint now, Rejection& why) noexcept;
+    bool admits_in_ramp_locked(TimePoint now, Rejection& why) noexcept;
     bool admits_probe_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept;
     Rejection refusal(RejectionReason reason, std::optional<Duration> retry_after) noexcept;
     [[gnu::cold, gnu::noinline]] void announce_permitted(TimePoint now) noexcept;
@@ -249,27 +277,68 @@ class CircuitBreaker {
     void settle_locked(Passage passage, CallResult result, TimePoint now) noexcept;
     void count_outside(Outcome outcome) noexcept;
     void count_late() noexcept { late_.fetch_add(1, std::memory_order_release); }
-    void judge_probe_locked(Outcome outcome, TimePoint now) noexcept;
-    void trip_locked(WindowCounts counts, TimePoint now) noexcept;
+    void judge_probe_locked(Outcome outcome, bool slow, TimePoint now) noexcept;
+    [[nodiscard]] std::optional<bool> probes_close_locked() const noexcept;
+    void open_as_asked(Passage passage, Duration open_for, TimePoint now) noexcept;
     void enqueue_finished(Passage passage, CallResult result, TimePoint now) noexcept;
-    [[gnu::cold, gnu::noinline]] void record_result_otherwise(CallResult result, TimePoint now) noexcept;
+    [[gnu::cold, gnu::noinline]] void record_result_otherwise(CallResult result, TimePoint now,
+                                                              Duration took = {}) noexcept;
+
+    // ---- results that options judge (circuit_breaker_judging.cpp)
+    [[gnu::noinline]] void record_watched(Passage passage, CallResult result, TimePoint now) noexcept;
+    Findings record_in_windows(Passage passage, bool failed, TimePoint now) noexcept;
+    Findings record_in_windows_locked(Passage passage, bool failed, TimePoint now) noexcept;
+    [[nodiscard]] bool finds_something(const Findings& found) const noexcept;
+    void act_on_locked(const Findings& found, TimePoint now) noexcept;
+    void learn_locked(TimePoint now) noexcept;
+    void begin_learning_locked(CircuitWord word, TimePoint now) noexcept;
+    [[nodiscard]] double present_threshold_locked() const noexcept;
+    void add_overdue_locked(Findings& found, TimePoint now) const noexcept;
+    void judge_running_locked(TimePoint now) noexcept;
+    [[nodiscard]] bool counts_running() const noexcept { return options_ != nullptr && options_->running != nullptr; }
+    [[nodiscard]] bool records_under_mutex() const noexcept {
+        return options_ != nullptr && (options_->calls != nullptr || options_->running != nullptr);
+    }
+    void reach_threshold_locked(const Change& change, TimePoint now) noexcept;
+    void ask_trip_predicate(Passage passage, TimePoint now) noexcept;
+    [[nodiscard]] bool is_slow(Passage passage, TimePoint now) const noexcept {
+        return options_ != nullptr && options_->is_slow(time_between(passage.admitted_at, now));
+    }
+    [[nodiscard]] bool trips_by_predicate() const noexcept { return options_ != nullptr && options_->hooks.trips; }
+
+    // ---- how long it stays open (circuit_breaker_open_time.cpp)
+    [[nodiscard]] TimePoint open_until_locked(TimePoint from, TransitionCause cause) noexcept;
+    [[nodiscard]] Duration present_open_time() const noexcept;
+    [[nodiscard]] TimePoint half_open_until(TimePoint from) const noexcept;
+    [[gnu::cold, gnu::noinline]] void ask_open_time() noexcept;
+    // What follows a change of state outside the mutex.
+    void after_change() noexcept {
+        if (options_ != nullptr && options_->open_time_asked.load(std::memory_order_acquire)) ask_open_time();
+        events_.deliver();
+    }
 
     // ---- changes of state (circuit_breaker_transitions.cpp), under the mutex
     void pull(CircuitState target, std::optional<Duration> hold, TimePoint now) noexcept;
     TimePoint pass_time_locked(TimePoint now) noexcept;
     void end_by_time_locked(TimePoint due) noexcept;
+    void end_half_open_locked(TimePoint due) noexcept;
+    void describe_cause(const Change& change, Event& event) const noexcept;
+    void prepare_options_locked(bool counts, std::uint32_t window, TimePoint now) noexcept;
     void change_locked(const Change& change, TimePoint now) noexcept;
-    void begin_period_locked(CircuitState to, TimePoint until, bool lever, TimePoint now) noexcept;
+    void begin_period_locked(CircuitState to, TimePoint until, bool lever, TimePoint now, bool ramp = false) noexcept;
     void forget_left_behind_locked(TimePoint now) noexcept;
     void reclaim_leases_locked(TimePoint now) noexcept;
 
     // ---- pictures (circuit_breaker_stats.cpp)
     [[nodiscard]] Position position_locked(TimePoint now) const noexcept;
+    [[nodiscard]] Position after_half_open(const Position& over, TimePoint now) const noexcept;
+    void describe_options(CircuitBreakerStats& stats) const;
     void describe_window_locked(CircuitBreakerStats& stats, const Position& position, TimePoint now) const noexcept;
     void describe_half_open_locked(CircuitBreakerStats& stats, const Position& position, TimePoint now) const noexcept;
     [[nodiscard]] Settled read_settled() const noexcept;
     void count_calls(CircuitBreakerStats& stats) const noexcept;
 
+    [[nodiscard]] std::uint32_t min_requests() const noexcept { return windows_[0].least_calls(); }
     [[nodiscard]] std::uint32_t probe_verdicts() const noexcept;  // n: how many a half-open period takes
     [[nodiscard]] std::uint32_t probes_at_once() const noexcept;
     [[nodiscard]] Duration lease() const noexcept;
@@ -277,21 +346,24 @@ class CircuitBreaker {
     // Read by every call, written by changes of state.
     detail::CircuitStateWord state_;
     EventChannel events_;
-    std::unique_ptr<LatencyHistogram> latency_;
+    std::unique_ptr<detail::CircuitBreakerOptions> options_;
     const char* name_;
     // With the two small members in its tail, as with the probes below: a default breaker fits into ten cache lines.
     [[no_unique_address]] StripedCounters<counters> counters_;
     std::uint8_t name_length_;
     CircuitState before_ = CircuitState::closed;  // what a lever with an end brings back; guarded by the mutex
+    std::uint8_t thresholds_reached_ = 0;         // a bit for each cause a period of metrics_only has told of; the same
+    std::uint8_t window_rest_;                    // what window_size has beyond whole buckets, in ns
     // One for each parity of closed periods: a verdict adds to the window of its own period only.
     RollingWindow windows_[2];
-    CircuitBreakerConfig config_;
+    Basics config_;
     Threshold threshold_;
     detail::AnonymousAdmissions anonymous_;
 
     std::atomic<std::uint64_t> late_{0};
     std::atomic<std::uint64_t> cancelled_{0};
-    std::atomic<std::uint64_t> classifier_errors_{0};
+    std::atomic<std::uint32_t> classifier_errors_{0};
+    std::uint32_t unpaired_ = 0;  // guarded by the mutex, as all that follows; stays at the greatest number
 
     // Guarded by the mutex.
     mutable std::mutex mutex_;
@@ -304,7 +376,6 @@ class CircuitBreaker {
     TimePoint not_closed_since_ = TimePoint::min();
     TimePoint before_until_ = never;  // until when what a lever with an end brings back lasts
     std::uint64_t rejected_half_open_full_ = 0;
-    std::uint64_t unpaired_ = 0;
     std::uint32_t abandoned_ = 0;  // stays at the greatest number
     std::uint32_t leases_reclaimed_ = 0;
     std::array<std::uint32_t, changes> changes_{};

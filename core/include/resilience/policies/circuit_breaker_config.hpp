@@ -8,11 +8,35 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
+#include <resilience/base/circuit_state.hpp>
 #include <resilience/base/time.hpp>
 
 namespace resilience::inline v1 {
 
 class ConfigProblems;
+
+// When probes are judged.
+enum class HalfOpenVerdict : std::uint8_t {
+    early,           // as soon as their verdict is certain: see half_open_calls
+    rate_after_all,  // when all half_open_calls have reported, by the ratios that also judge a window
+};
+
+// A failure threshold that is learned: open when calls fail more often than they used to, and surely so. The baseline b
+// is the failure ratio of the last ten windows (measure/failure_baseline.hpp), without the windows in which the
+// breaker opened or was not closed. With n calls and f failures in the window it opens when
+//
+//     f >= (b + min_rise) n   and   f - n b >= L/3 + sqrt(L^2/9 + 2 L n b (1 - b)),   L = confidence (Bernstein),
+//
+// or when f >= max_threshold n. Until one window is learned, which takes two, failure_threshold stands for b and for b
+// + min_rise. Small windows cannot prove much: at 20 calls nothing but max_threshold opens a breaker whose calls fail
+// now and then.
+struct AdaptiveThreshold {
+    double min_rise = 0.1;        // (0, 1]
+    double confidence = 20.7;     // ln(1 / chance of a wrong decision); 20.7 is one in a billion. (0, 1000]
+    double max_threshold = 0.95;  // (0, 1]
+    friend bool operator==(const AdaptiveThreshold&, const AdaptiveThreshold&) = default;
+};
 
 struct CircuitBreakerConfig {
     // Open at or above this share of failed calls in the window. (0, 1]. Read as the simplest fraction that this double
@@ -50,6 +74,56 @@ struct CircuitBreakerConfig {
     // A probe that has not reported for this long gives its slot back. 0: the longer of timeout and 10 s. Up to
     // Duration::max() (never).
     Duration probe_lease{};
+
+    // ---- Options. None is on by default, and what is off costs a call nothing. Those that look at every call while
+    // closed cost it about 60 instructions more; those marked (mutex) also take the breaker's short mutex once a call.
+
+    // Instead of a time window, one of the last so many calls (mutex). 0: off. Up to 1,000,000 and at least
+    // min_requests; two bits of memory a call. window_size and buckets are then not read.
+    std::uint32_t window_calls = 0;
+
+    // Instead of a failure ratio: opens after so many failures in a row, whatever the time between them. 0: off. Up to
+    // 100,000. failure_threshold and min_requests are then not read; slow calls are still judged.
+    std::uint32_t consecutive_failures = 0;
+
+    // Calls that took strictly longer than this are slow. 0: off. The breaker opens too when, with min_requests calls
+    // in the window, at least slow_call_ratio of them were slow; (0, 1]. A slow failure counts in both ratios.
+    Duration slow_call_duration{};
+    double slow_call_ratio = 1;
+
+    // Whether calls that are still running count as slow from the moment they are overdue, so that a breaker opens
+    // although none of them has come back; needs slow_call_duration (mutex, twice a call). Never early, at most an
+    // eighth of slow_call_duration late. A call counts once, however long it runs; one admitted by `allow()`, which
+    // nobody can tell from another, only when it ends.
+    bool judge_in_flight = false;
+
+    // With `early` a slow success counts against a probe like a failure. With `rate_after_all` success_threshold only
+    // says how many verdicts a half_open_calls of 0 stands for.
+    HalfOpenVerdict half_open_verdict = HalfOpenVerdict::early;
+
+    // How long a half-open period may last without a verdict. 0: for ever. Then it opens again, or closes.
+    Duration half_open_limit{};
+    bool half_open_limit_closes = false;
+
+    // Each open period since the breaker was last closed is this many times as long as the one before, up to
+    // max_timeout. 1 to 1000; max_timeout at least timeout.
+    double timeout_multiplier = 1;
+    Duration max_timeout = Duration::max();
+
+    // Each open period is drawn from [1 - timeout_jitter, 1 + timeout_jitter] times its length, up to max_timeout, so
+    // that many processes do not probe at once. 0 to 1.
+    double timeout_jitter = 0;
+
+    // After probes have closed the breaker, the share of calls that are admitted rises from ramp_from to all of them
+    // over this time; the others are refused as `throttled`. 0: off. ramp_from: (0, 1]. (mutex, during the ramp)
+    Duration recovery_ramp{};
+    double ramp_from = 0.1;
+
+    // Instead of failure_threshold alone: a limit above what is usual. Needs a time window and no consecutive_failures.
+    std::optional<AdaptiveThreshold> adaptive_threshold{};
+
+    // closed, open or metrics_only. The time of an initial open period begins with the first `now` that is given.
+    CircuitState initial_state = CircuitState::closed;
 
     friend bool operator==(const CircuitBreakerConfig&, const CircuitBreakerConfig&) = default;
 

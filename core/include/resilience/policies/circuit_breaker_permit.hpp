@@ -33,7 +33,16 @@ class [[nodiscard("dropping a permit counts the call as ignored")]] CircuitBreak
         if (CircuitBreaker* const breaker = std::exchange(breaker_, nullptr)) [[likely]]
             breaker->settle(passage_, result_of(outcome), now);
     }
-    void settle(const Verdict& verdict, TimePoint now = Clock::now()) noexcept { settle(verdict.result, now); }
+    // With `open_for` the breaker opens for that long at least, whatever the window says, if it still is in the state
+    // that admitted the call.
+    void settle(const Verdict& verdict, TimePoint now = Clock::now()) noexcept {
+        settle(verdict.result, now, false, verdict.open_for);
+    }
+    void settle(CallResult result, TimePoint now, bool classifier_failed, std::optional<Duration> open_for) noexcept {
+        CircuitBreaker* const breaker = breaker_;
+        settle(result, now, classifier_failed);
+        if (breaker != nullptr && open_for) breaker->open_as_asked(passage_, *open_for, now);
+    }
     // The call machine's form. A classifier that threw is counted beside the result.
     RESILIENCE_HOT void settle(CallResult result, TimePoint now, bool classifier_failed = false) noexcept {
         CircuitBreaker* const breaker = std::exchange(breaker_, nullptr);
@@ -133,12 +142,14 @@ RESILIENCE_HOT void CircuitBreaker::record_result(bool success, TimePoint now) n
 }
 
 inline void CircuitBreaker::record_result(bool success, Duration took, TimePoint now) noexcept {
-    if (latency_ != nullptr) record_latency(took);
-    record_result(success, now);
+    if (options_ == nullptr) return record_result(success, now);
+    record_latency(took);
+    if (state_.word().plainly_closed()) return record_result(success, now);
+    record_result_otherwise(success ? CallResult::success : CallResult::failure, now, took);
 }
 
 RESILIENCE_HOT void CircuitBreaker::settle(Passage passage, CallResult result, TimePoint now) noexcept {
-    if (latency_ != nullptr) [[unlikely]]
+    if (options_ != nullptr) [[unlikely]]
         record_latency(time_between(passage.admitted_at, now));
     // Equal words: closed, and nothing has happened since the call was admitted.
     if (result == CallResult::success && passage.word == state_.word() && passage.word.plainly_closed()) [[likely]]

@@ -20,12 +20,19 @@ namespace resilience::inline v1::detail {
 // Whether the passing of time alone ends a state.
 enum class StateEnd : std::uint8_t {
     none,       // it does not
-    open_time,  // an open period, which becomes half-open
+    open_time,  // an open period, which becomes half-open, or a half-open one with a limit
     lever,      // a lever with an end, after which what was before comes back
 };
 
-// state:3 | ends:1 | lever:1 | window:1 | unused:2 | slot:10 | generation:46, lowest bit first. A state word has slot
-// 0.
+// How much of a closed period's calls an option wants to see.
+enum class Watch : std::uint8_t {
+    none,        // counting them is all
+    results,     // an option judges them
+    admissions,  // and looks at each call before it is admitted, under the mutex
+};
+
+// state:3 | ends:1 | lever:1 | window:1 | watched:1 | admissions:1 | slot:10 | generation:46, lowest bit first. A state
+// word has slot 0.
 class CircuitWord {
   public:
     constexpr CircuitWord() = default;
@@ -50,8 +57,15 @@ class CircuitWord {
     // It is the end of a lever.
     [[nodiscard]] constexpr bool held() const noexcept { return (bits_ & lever_bit) != 0; }
 
-    // Closed, and no passing of time will change that: the whole question of the hot path.
-    [[nodiscard]] constexpr bool plainly_closed() const noexcept { return (bits_ & (state_bits | ends_bit)) == 0; }
+    // Closed, no passing of time will change that and no option asks for more: the whole question of the hot path.
+    [[nodiscard]] constexpr bool plainly_closed() const noexcept {
+        return (bits_ & (state_bits | ends_bit | watched_bit)) == 0;
+    }
+    // Results are counted in a window.
+    [[nodiscard]] constexpr bool counting() const noexcept {
+        return state() == CircuitState::closed || state() == CircuitState::metrics_only;
+    }
+    [[nodiscard]] constexpr bool watches_admissions() const noexcept { return (bits_ & admissions_bit) != 0; }
     // Open, and there is a moment to come back at.
     [[nodiscard]] constexpr bool open_with_end() const noexcept {
         return (bits_ & (state_bits | ends_bit)) == (static_cast<std::uint64_t>(CircuitState::open) | ends_bit);
@@ -69,6 +83,12 @@ class CircuitWord {
         return CircuitWord((bits_ & ~(ends_bit | lever_bit)) | ending_bits(ending));
     }
 
+    [[nodiscard]] constexpr CircuitWord with_watch(Watch watch) const noexcept {
+        const std::uint64_t bits = watch == Watch::none ? 0 : watched_bit;
+        return CircuitWord((bits_ & ~(watched_bit | admissions_bit)) | bits |
+                           (watch == Watch::admissions ? admissions_bit : 0));
+    }
+
     friend constexpr bool operator==(CircuitWord, CircuitWord) = default;
 
   private:
@@ -76,6 +96,8 @@ class CircuitWord {
     static constexpr std::uint64_t ends_bit = 8;
     static constexpr std::uint64_t lever_bit = 16;
     static constexpr unsigned window_at = 5;
+    static constexpr std::uint64_t watched_bit = 64;
+    static constexpr std::uint64_t admissions_bit = 128;
     static constexpr unsigned slot_at = 8;
     static constexpr std::uint32_t slot_mask = 1023;
     static constexpr unsigned generation_at = 18;

@@ -29,8 +29,12 @@ struct CircuitBreakerStats {
     struct Window {
         std::uint64_t requests = 0;
         std::uint64_t failures = 0;
+        std::uint64_t slow = 0;    // with slow_call_duration only
         double failure_ratio = 0;  // 0 while there are no requests
-        double failure_threshold = 0;
+        double slow_ratio = 0;
+        double failure_threshold = 0;             // with adaptive_threshold what is learned by now
+        std::optional<double> slow_call_ratio{};  // the limit; absent without slow_call_duration
+        std::uint64_t consecutive_failures = 0;   // with consecutive_failures only
         std::uint32_t min_requests = 0;
     } window;
 
@@ -47,7 +51,10 @@ struct CircuitBreakerStats {
         std::uint64_t circuit_open = 0;
         std::uint64_t half_open_full = 0;
         std::uint64_t forced_open = 0;
-        [[nodiscard]] std::uint64_t total() const noexcept { return circuit_open + half_open_full + forced_open; }
+        std::uint64_t throttled = 0;  // by a ramp after recovery
+        [[nodiscard]] std::uint64_t total() const noexcept {
+            return circuit_open + half_open_full + forced_open + throttled;
+        }
     } rejected;
 
     std::uint64_t requests = 0;  // attempts that asked
@@ -61,6 +68,7 @@ struct CircuitBreakerStats {
     // and of record_result without a duration, nobody knows.
     std::optional<LatencyPicture> latency{};
 
+    std::uint64_t slow = 0;               // of which: longer than slow_call_duration, in any state
     std::uint64_t late = 0;               // of which: settled after the state they were admitted in was over
     std::uint64_t cancelled = 0;          // of which ignored: dropped or cancelled by the caller
     std::uint64_t abandoned = 0;          // of which ignored: allow() without record_result, given up after a lease
@@ -68,6 +76,7 @@ struct CircuitBreakerStats {
     std::uint64_t unpaired_results = 0;   // record_result without allow() while not closed
     std::uint64_t window_saturated = 0;   // results that did not fit into a bucket of the window
     std::uint64_t classifier_errors = 0;  // classifiers that threw
+    std::uint64_t hook_exceptions = 0;    // hooks that threw
     std::uint64_t listener_exceptions = 0;
     std::uint64_t events_dropped = 0;
 

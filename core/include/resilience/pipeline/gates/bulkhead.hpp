@@ -23,7 +23,9 @@ struct LineOf<Bulkhead> {
     static Rejection refuse(Bulkhead& bulkhead, TimePoint now, const CallContext&) noexcept {
         return bulkhead.refuse(now);
     }
-    RESILIENCE_HOT static void leave(Permit& permit, const Step& step) noexcept { permit.settle(step.result, step.at); }
+    RESILIENCE_HOT static void leave(Permit& permit, const Step& step, const CallState&) noexcept {
+        permit.settle(step.result, step.at);
+    }
 };
 
 }  // namespace resilience::inline v1

@@ -16,8 +16,13 @@ struct GateOf<CircuitBreaker> {
                                                    Permit& permit, CallState& call) noexcept {
         return breaker.enter(now, permit, call.refusal());
     }
-    RESILIENCE_HOT static void leave(Permit& permit, const Step& step) noexcept {
+    RESILIENCE_HOT static void leave(Permit& permit, const Step& step, const CallState& call) noexcept {
+        if (step.is(Step::open_asked)) [[unlikely]]
+            return leave_as_asked(permit, step, call);
         permit.settle(step.result, step.at, step.is(Step::classifier_failed));
+    }
+    RESILIENCE_COLD static void leave_as_asked(Permit& permit, const Step& step, const CallState& call) noexcept {
+        permit.settle(step.result, step.at, step.is(Step::classifier_failed), call.open_for);
     }
 };
 

@@ -23,7 +23,7 @@ struct LineOf<RateLimiter> {
         return limiter.refuse(context.tokens(), now);
     }
     // Tokens are spent by asking: giving them back would break the limiter's bound.
-    static void leave(Permit&, const Step&) noexcept {}
+    static void leave(Permit&, const Step&, const CallState&) noexcept {}
 };
 
 }  // namespace resilience::inline v1

@@ -1,0 +1,109 @@
+#pragma once
+
+// What a circuit breaker keeps for options that are off by default, so that a plain one does not carry it.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <resilience/base/time.hpp>
+#include <resilience/measure/call_window.hpp>
+#include <resilience/measure/failure_baseline.hpp>
+#include <resilience/measure/fraction.hpp>
+#include <resilience/measure/latency_histogram.hpp>
+#include <resilience/measure/rolling_window.hpp>
+#include <resilience/measure/running_calls.hpp>
+#include <resilience/measure/striped_counters.hpp>
+#include <resilience/policies/circuit_breaker_config.hpp>
+#include <resilience/policies/circuit_breaker_hooks.hpp>
+#include <resilience/policies/circuit_breaker_state.hpp>
+
+namespace resilience::inline v1::detail {
+
+// How many failures in a row the present period has seen: generation:46 | run:18. The generation keeps a thread that
+// slept through a change of state from adding to a later period's run.
+class FailureRun {
+  public:
+    static constexpr std::uint32_t longest = 100'000;
+
+    // The length of the run with this result. 0 for one of a period that is over.
+    std::uint32_t record(std::uint64_t generation, bool failed) noexcept;
+    [[nodiscard]] std::uint32_t length(std::uint64_t generation) const noexcept;
+
+  private:
+    static constexpr unsigned run_bits = 18;
+    static constexpr std::uint64_t run_mask = (std::uint64_t{1} << run_bits) - 1;
+    std::atomic<std::uint64_t> word_{0};
+};
+
+// Slow calls in a time window are a second pair of windows, in which a slow call is what a failure is in the first.
+struct SlowCallWindows {
+    SlowCallWindows(const CircuitBreakerConfig& config, std::mutex& mutex);
+
+    StripedCounters<2> quick;
+    RollingWindow of_period[2];
+};
+
+// What adaptive_threshold has learned, and until where.
+struct LearnedThreshold {
+    LearnedThreshold(const AdaptiveThreshold& given, double failure_threshold, std::uint32_t buckets)
+        : config(given), until_learned(failure_threshold), baseline(buckets) {}
+
+    // What the ratio must reach before anything else is asked.
+    [[nodiscard]] double limit() const noexcept {
+        const std::optional<double> rate = baseline.rate();
+        return rate ? std::min(*rate + config.min_rise, config.max_threshold) : until_learned;
+    }
+    [[nodiscard]] bool trips(WindowCounts counts) const noexcept;
+    void learn(WindowCounts totals) noexcept;
+
+    const AdaptiveThreshold config;
+    const double until_learned;
+    // When the present bucket ends and can be learned; and the limit in millionths, rounded down. Both only say whether
+    // to look closer, under the mutex.
+    std::atomic<std::int64_t> bucket_end{0};
+    std::atomic<std::uint32_t> limit_in_millionths{0};
+
+    // Guarded by the mutex.
+    FailureBaseline baseline;
+    WindowCounts learned_to{};  // of the totals of the present period's window
+};
+
+struct CircuitBreakerOptions {
+    CircuitBreakerOptions(const CircuitBreakerConfig& config, CircuitBreakerHooks hooks, std::mutex& mutex);
+
+    // Whether this configuration or these hooks need any of it.
+    [[nodiscard]] static bool needed(const CircuitBreakerConfig& config, const CircuitBreakerHooks& hooks) noexcept;
+
+    [[nodiscard]] bool is_slow(Duration took) const noexcept {
+        return config.slow_call_duration != Duration::zero() && took > config.slow_call_duration;
+    }
+    [[nodiscard]] Watch watch() const noexcept;
+
+    const CircuitBreakerConfig config;
+    const CircuitBreakerHooks hooks;
+    const Fraction slow_ratio;
+    const std::unique_ptr<LatencyHistogram> latency;  // record_latency
+    const std::unique_ptr<CallWindow> calls;          // window_calls; guarded by the mutex
+    const std::unique_ptr<SlowCallWindows> slow;      // slow_call_duration, unless `calls` counts them
+    const std::unique_ptr<RunningCalls> running;      // judge_in_flight; guarded by the mutex
+    const std::unique_ptr<LearnedThreshold> learned;  // adaptive_threshold
+    FailureRun run;
+    std::atomic<std::uint64_t> slow_calls{0};
+    std::atomic<std::uint64_t> hook_exceptions{0};
+    std::atomic<bool> open_time_asked{false};  // an open period waits for its end: see ask_open_time
+
+    // Guarded by the mutex.
+    Duration open_time{};        // of the present or last open period
+    std::uint32_t reopened = 0;  // open periods since the breaker was last closed, the present one included
+    TransitionCause opened_by{};
+    std::uint32_t probes_slow = 0;
+    bool ramping = false;
+    TimePoint ramp_began{};
+    double ramp_credit = 0;  // of a call: one is admitted for each whole one
+    std::uint64_t throttled = 0;
+};
+
+}  // namespace resilience::inline v1::detail

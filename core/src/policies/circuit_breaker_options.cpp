@@ -1,0 +1,81 @@
+#include <algorithm>
+#include <resilience/policies/circuit_breaker_options.hpp>
+#include <utility>
+
+namespace resilience::inline v1::detail {
+
+std::uint32_t FailureRun::record(std::uint64_t generation, bool failed) noexcept {
+    std::uint64_t seen = word_.load(std::memory_order_relaxed);
+    for (;;) {
+        const std::uint64_t counted = seen >> run_bits;
+        if (counted > generation) return 0;
+        const std::uint64_t before = counted == generation ? seen & run_mask : 0;
+        const std::uint64_t run = failed ? std::min<std::uint64_t>(before + 1, longest) : 0;
+        // A row of successes writes nothing.
+        if (run == before && counted == generation) return static_cast<std::uint32_t>(run);
+        if (word_.compare_exchange_weak(seen, (generation << run_bits) | run, std::memory_order_relaxed)) {
+            return static_cast<std::uint32_t>(run);
+        }
+    }
+}
+
+std::uint32_t FailureRun::length(std::uint64_t generation) const noexcept {
+    const std::uint64_t seen = word_.load(std::memory_order_relaxed);
+    return seen >> run_bits == generation ? static_cast<std::uint32_t>(seen & run_mask) : 0;
+}
+
+SlowCallWindows::SlowCallWindows(const CircuitBreakerConfig& config, std::mutex& mutex)
+    : of_period{RollingWindow(config.window_size, config.buckets, config.min_requests, quick.counter(0), mutex),
+                RollingWindow(config.window_size, config.buckets, config.min_requests, quick.counter(1), mutex)} {}
+
+bool LearnedThreshold::trips(WindowCounts counts) const noexcept {
+    const auto at_least = [&](double ratio) {
+        return static_cast<double>(counts.failures) >= ratio * static_cast<double>(counts.calls);
+    };
+    if (at_least(config.max_threshold)) return true;
+    const double usual = baseline.rate().value_or(until_learned);
+    return at_least(limit()) && rises_above(usual, counts.calls, counts.failures, config.confidence);
+}
+
+void LearnedThreshold::learn(WindowCounts totals) noexcept {
+    baseline.learn(totals.calls - learned_to.calls, totals.failures - learned_to.failures);
+    learned_to = totals;
+}
+
+CircuitBreakerOptions::CircuitBreakerOptions(const CircuitBreakerConfig& given, CircuitBreakerHooks functions,
+                                             std::mutex& mutex)
+    : config(given),
+      hooks(std::move(functions)),
+      slow_ratio(simplest_fraction(given.slow_call_ratio)),
+      latency(given.record_latency ? std::make_unique<LatencyHistogram>() : nullptr),
+      calls(given.window_calls != 0 ? std::make_unique<CallWindow>(given.window_calls) : nullptr),
+      slow(given.slow_call_duration != Duration::zero() && given.window_calls == 0
+               ? std::make_unique<SlowCallWindows>(given, mutex)
+               : nullptr),
+      running(given.judge_in_flight ? std::make_unique<RunningCalls>(given.slow_call_duration) : nullptr),
+      learned(given.adaptive_threshold ? std::make_unique<LearnedThreshold>(*given.adaptive_threshold,
+                                                                            given.failure_threshold, given.buckets)
+                                       : nullptr) {}
+
+bool CircuitBreakerOptions::needed(const CircuitBreakerConfig& config, const CircuitBreakerHooks& hooks) noexcept {
+    // What a plain breaker keeps itself.
+    const CircuitBreakerConfig plain{.failure_threshold = config.failure_threshold,
+                                     .success_threshold = config.success_threshold,
+                                     .timeout = config.timeout,
+                                     .min_requests = config.min_requests,
+                                     .window_size = config.window_size,
+                                     .buckets = config.buckets,
+                                     .half_open_calls = config.half_open_calls,
+                                     .half_open_max_calls = config.half_open_max_calls,
+                                     .probe_lease = config.probe_lease};
+    return config != plain || hooks.trips || hooks.open_time || hooks.manual_control != nullptr;
+}
+
+Watch CircuitBreakerOptions::watch() const noexcept {
+    if (ramping || running != nullptr) return Watch::admissions;
+    const bool judged =
+        calls != nullptr || slow != nullptr || config.consecutive_failures != 0 || learned != nullptr || hooks.trips;
+    return judged ? Watch::results : Watch::none;
+}
+
+}  // namespace resilience::inline v1::detail
