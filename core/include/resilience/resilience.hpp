@@ -30,8 +30,10 @@
 
 // The instruments: usable alone.
 #include <resilience/measure/call_window.hpp>
+#include <resilience/measure/fixed_window.hpp>
 #include <resilience/measure/fraction.hpp>
 #include <resilience/measure/rolling_window.hpp>
+#include <resilience/measure/sliding_log.hpp>
 #include <resilience/measure/striped_counters.hpp>
 #include <resilience/measure/token_bucket.hpp>
 
@@ -39,8 +41,10 @@
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/manual_control.hpp>
+#include <resilience/policies/fixed_window_limiter.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/retry.hpp>
+#include <resilience/policies/sliding_log_limiter.hpp>
 #include <resilience/policies/with_classifier.hpp>
 
 // Composition: one call through several policies.

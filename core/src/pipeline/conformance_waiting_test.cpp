@@ -2,6 +2,9 @@
 
 #include "waiting_drivers.hpp"
 
+#include <resilience/policies/fixed_window_limiter.hpp>
+#include <resilience/policies/sliding_log_limiter.hpp>
+
 namespace resilience::inline v1 {
 namespace {
 
@@ -205,6 +208,78 @@ TYPED_TEST(WaitingConformance, RL_60_a_cancelled_waiter_frees_its_place_in_line)
     this->run.advance(1s);
     ASSERT_TRUE(this->run.eventually([&] { return next.done(); }));
     EXPECT_EQ(next.answer().value(), 7);
+}
+
+// The answer of a call that does not have to wait.
+template <class Limiter>
+std::expected<int, Rejection> answer_at_once(auto& run, const Pipeline<Limiter>& guarded) {
+    auto call = run.start(guarded, seven);
+    EXPECT_TRUE(run.eventually([&] { return call.done(); }));
+    return call.answer();
+}
+
+TYPED_TEST(WaitingConformance, RL_53_entries_of_a_sliding_log_leave_one_by_one) {
+    SlidingLogLimiter limiter("RL-53", {.limit = 2, .period = 100ms, .max_wait = 10ms});
+    Pipeline guarded{limiter};
+    EXPECT_EQ(answer_at_once(this->run, guarded).value(), 7);
+    this->run.advance(60ms);
+    EXPECT_EQ(answer_at_once(this->run, guarded).value(), 7);
+    const auto refused = answer_at_once(this->run, guarded);
+    EXPECT_EQ(refused.error().reason, RejectionReason::rate_limited) << "40 ms do not fit in 10";
+    EXPECT_EQ(refused.error().retry_after, 40ms);
+    this->run.advance(50ms);
+    EXPECT_EQ(answer_at_once(this->run, guarded).value(), 7);
+}
+
+TYPED_TEST(WaitingConformance, RL_54_fixed_windows_admit_twice_their_limit_around_an_edge) {
+    FixedWindowLimiter limiter("RL-54", {.limit = 5, .period = 1s});
+    Pipeline guarded{limiter};
+    this->run.advance(999ms);
+    for (int call = 0; call < 5; ++call) EXPECT_EQ(answer_at_once(this->run, guarded).value(), 7);
+    EXPECT_FALSE(answer_at_once(this->run, guarded).has_value());
+    this->run.advance(1ms);
+    for (int call = 0; call < 5; ++call) EXPECT_EQ(answer_at_once(this->run, guarded).value(), 7);
+    EXPECT_FALSE(answer_at_once(this->run, guarded).has_value());
+}
+
+TYPED_TEST(WaitingConformance, RL_56_of_two_waiters_one_is_served_and_the_other_is_refused_at_once) {
+    FixedWindowLimiter limiter("RL-56", {.limit = 1, .period = 1s, .max_wait = 1500ms});
+    Pipeline guarded{limiter};
+    ASSERT_TRUE(limiter.acquire(1, this->run.now()));
+    auto first = this->run.start(guarded, seven);
+    ASSERT_TRUE(this->run.eventually([&] { return limiter.stats(TimePoint{}).waiting == 1; }));
+    auto second = this->run.start(guarded, seven);
+    EXPECT_EQ(second.answer().error().reason, RejectionReason::rate_limited) << "its token comes at 2 s";
+    EXPECT_EQ(second.answer().error().retry_after, 2s);
+    EXPECT_EQ(this->run.now(), TimePoint{});
+    this->run.advance(1s);
+    ASSERT_TRUE(this->run.eventually([&] { return first.done(); }));
+    EXPECT_EQ(first.answer().value(), 7);
+}
+
+// The line is the same in front of every source of tokens.
+template <class Limiter>
+void expect_that_a_cancelled_waiter_frees_its_place(auto& run, Limiter& limiter) {
+    Pipeline guarded{limiter};
+    ASSERT_TRUE(limiter.acquire(1, run.now()));
+    auto first = run.start(guarded, seven);
+    ASSERT_TRUE(run.eventually([&] { return limiter.stats(TimePoint{}).waiting == 1; }));
+    first.cancel();
+    ASSERT_TRUE(run.eventually([&] { return first.done(); }));
+    auto next = run.start(guarded, seven);
+    ASSERT_TRUE(run.eventually([&] { return limiter.stats(TimePoint{}).waiting == 1; }));
+    run.advance(1s);
+    ASSERT_TRUE(run.eventually([&] { return next.done(); }));
+    EXPECT_EQ(next.answer().value(), 7);
+}
+
+TYPED_TEST(WaitingConformance, RL_60_holds_for_windows_and_logs_too) {
+    const WindowLimiterConfig config{.limit = 1, .period = 1s, .max_wait = 5s, .max_waiters = 1};
+    FixedWindowLimiter window("RL-60 window", config);
+    expect_that_a_cancelled_waiter_frees_its_place(this->run, window);
+    this->run.advance(5s);
+    SlidingLogLimiter log("RL-60 log", config);
+    expect_that_a_cancelled_waiter_frees_its_place(this->run, log);
 }
 
 }  // namespace

@@ -21,12 +21,11 @@ namespace detail {
 NotedStage noted(const CircuitBreaker& breaker) {
     return {.kind = PolicyKind::circuit_breaker, .name = breaker.name()};
 }
-NotedStage noted(const RateLimiter& limiter) {
-    const RateLimiterConfig config = limiter.config();
+NotedStage noted_limiter(std::string_view name, Duration max_wait, std::uint32_t max_waiters) {
     return {.kind = PolicyKind::rate_limiter,
-            .name = limiter.name(),
-            .waits = config.max_wait > Duration::zero() && config.max_waiters > 0,
-            .max_wait = config.max_wait};
+            .name = name,
+            .waits = max_wait > Duration::zero() && max_waiters > 0,
+            .max_wait = max_wait};
 }
 NotedStage noted(const Bulkhead& bulkhead) {
     const BulkheadConfig config = bulkhead.config();

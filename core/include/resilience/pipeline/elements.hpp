@@ -40,8 +40,8 @@ template <class Policy>
 struct TemporaryPolicy {};
 
 template <class T>
-inline constexpr bool is_library_policy = std::same_as<T, CircuitBreaker> || std::same_as<T, RateLimiter> ||
-                                          std::same_as<T, Bulkhead> || std::same_as<T, Retry>;
+inline constexpr bool is_library_policy =
+    std::same_as<T, CircuitBreaker> || LimitsByTokens<T> || std::same_as<T, Bulkhead> || std::same_as<T, Retry>;
 template <class T>
 concept Policy = is_library_policy<T> || Gate<T>;
 
@@ -295,8 +295,8 @@ template <class Element>
 inline constexpr const char* kind_in_words = "policy";
 template <>
 inline constexpr const char* kind_in_words<CircuitBreaker> = "circuit breaker";
-template <>
-inline constexpr const char* kind_in_words<RateLimiter> = "rate limiter";
+template <LimitsByTokens Limiter>
+inline constexpr const char* kind_in_words<Limiter> = "rate limiter";
 template <>
 inline constexpr const char* kind_in_words<Bulkhead> = "bulkhead";
 template <>

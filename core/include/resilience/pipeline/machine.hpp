@@ -29,9 +29,9 @@ template <int Index, class InnerStage>
 struct StageFor<Bulkhead, Index, InnerStage> {
     using type = QueueStage<Bulkhead, Index, InnerStage>;
 };
-template <int Index, class InnerStage>
-struct StageFor<RateLimiter, Index, InnerStage> {
-    using type = QueueStage<RateLimiter, Index, InnerStage>;
+template <LimitsByTokens Limiter, int Index, class InnerStage>
+struct StageFor<Limiter, Index, InnerStage> {
+    using type = QueueStage<Limiter, Index, InnerStage>;
 };
 
 }  // namespace resilience::inline v1::detail

@@ -59,7 +59,12 @@ struct NotedStage {
     Duration max_wait{};
 };
 [[nodiscard]] NotedStage noted(const CircuitBreaker& breaker);
-[[nodiscard]] NotedStage noted(const RateLimiter& limiter);
+[[nodiscard]] NotedStage noted_limiter(std::string_view name, Duration max_wait, std::uint32_t max_waiters);
+template <LimitsByTokens Limiter>
+[[nodiscard]] NotedStage noted(const Limiter& limiter) {
+    const auto config = limiter.config();
+    return noted_limiter(limiter.name(), config.max_wait, config.max_waiters);
+}
 [[nodiscard]] NotedStage noted(const Bulkhead& bulkhead);
 [[nodiscard]] NotedStage noted(const Retry& retry);
 template <class Policy, class Classifier>

@@ -105,14 +105,16 @@ class VirtualTime {
     [[nodiscard]] Admission<Bulkhead::Permit> acquire_for(Bulkhead& bulkhead, Duration max_wait) {
         return run_and_answer(start_acquire(bulkhead, max_wait));
     }
-    [[nodiscard]] std::expected<void, Rejection> acquire_for(RateLimiter& limiter, std::uint64_t tokens,
+    template <LimitsByTokens Limiter>
+    [[nodiscard]] std::expected<void, Rejection> acquire_for(Limiter& limiter, std::uint64_t tokens,
                                                              Duration max_wait) {
         return run_and_answer(start_acquire(limiter, tokens, max_wait));
     }
     [[nodiscard]] VirtualCall<Admission<Bulkhead::Permit>> start_acquire(Bulkhead& bulkhead, Duration max_wait) {
         return begin_acquire<Admission<Bulkhead::Permit>>(bulkhead, 1, max_wait);
     }
-    [[nodiscard]] VirtualCall<std::expected<void, Rejection>> start_acquire(RateLimiter& limiter, std::uint64_t tokens,
+    template <LimitsByTokens Limiter>
+    [[nodiscard]] VirtualCall<std::expected<void, Rejection>> start_acquire(Limiter& limiter, std::uint64_t tokens,
                                                                             Duration max_wait) {
         return begin_acquire<std::expected<void, Rejection>>(limiter, tokens, max_wait);
     }

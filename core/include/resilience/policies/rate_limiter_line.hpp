@@ -1,6 +1,7 @@
 #pragma once
 
-// The line in front of a token bucket: who waits for how many tokens, and who is served next.
+// The line in front of a token bucket, or of another source of tokens: who waits for how many tokens, and who is served
+// next.
 //
 // Users want rate_limiter.hpp. What holds:
 //   - waiting reserves nothing in the bucket: a waiter that leaves has taken nothing, and those behind it move up;
@@ -25,11 +26,12 @@
 
 namespace resilience::inline v1 {
 
-template <class Atomics = StandardAtomics>
+// `Source` is what the tokens come from: a bucket, a window, a log.
+template <class Atomics = StandardAtomics, class Source = BasicTokenBucket<Atomics>>
 class BasicTokenLine {
   public:
     using Waiter = BasicWaiter<Atomics>;
-    using Bucket = BasicTokenBucket<Atomics>;
+    using Bucket = Source;
     using Deliveries = BasicDeliveries<Atomics>;
 
     enum class Joined : std::uint8_t { yes, full, closed, too_late, too_many };
