@@ -15,7 +15,7 @@ ADAPTERS = {
     "prometheus": {"libraries": {"prometheus"}, "adapters": set()},
     "http": {"libraries": {"boost"}, "adapters": {"json", "prometheus"}},
 }
-TEST_LIBRARIES = {"gtest", "gmock"}
+TEST_LIBRARIES = {"gtest", "gmock", "rapidcheck"}
 FOR_TESTS = "for_tests"  # the folder core/src/for_tests: what tests of several layers share
 # Fork hooks and what a test of them needs; the compiler's own header, to let a forced unwinding pass.
 PLATFORM = {"pthread.h", "unistd.h", "sys/wait.h", "cxxabi.h"}

@@ -5,7 +5,7 @@ set -euo pipefail
 
 declare -A packages=(
     [build]="make g++ cmake ninja-build ccache pkg-config python3 libgtest-dev libgmock-dev libboost1.81-dev
-             nlohmann-json3-dev prometheus-cpp-dev libcli11-dev"
+             nlohmann-json3-dev prometheus-cpp-dev libcli11-dev librapidcheck-dev"
     [check]="clang-format-19 clang-tidy-19"
     [sanitize]="clang-19 libclang-rt-19-dev"
     [instructions]="valgrind"

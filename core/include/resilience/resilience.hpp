@@ -43,6 +43,7 @@
 #include <resilience/policies/manual_control.hpp>
 #include <resilience/policies/fixed_window_limiter.hpp>
 #include <resilience/policies/rate_limiter.hpp>
+#include <resilience/policies/reservation.hpp>
 #include <resilience/policies/retry.hpp>
 #include <resilience/policies/sliding_log_limiter.hpp>
 #include <resilience/policies/with_classifier.hpp>

@@ -90,6 +90,11 @@ RateLimiterStats LimiterInLine<Source>::stats(TimePoint now) const {
                            .admitted = counters_.read(admitted),
                            .listener_exceptions = events_.listener_exceptions(),
                            .events_dropped = events_.dropped()};
+    if constexpr (requires { source_.settled(); }) {
+        stats.returned_tokens = source_.settled().returned;
+        stats.surplus_tokens = source_.settled().surplus;
+        stats.debt_tokens = source_.debt(now);
+    }
     std::optional<std::uint64_t> ahead = 0;
     if (const Line* const waiting = line_.load(std::memory_order_acquire)) {
         stats.waiting = waiting->waiting();
@@ -267,6 +272,18 @@ template <class Source>
 void LimiterInLine<Source>::set_waits(Waits waits) noexcept {
     Line* const waiting = line_.load(std::memory_order_acquire);
     if (waiting != nullptr) waiting->set_limits(waits.max_wait, waits.max_waiters);
+}
+
+template <class Source>
+void LimiterInLine<Source>::judge_line(TimePoint now) noexcept {
+    if (line_.load(std::memory_order_acquire) == nullptr) return;
+    BasicDeliveries<> deliveries;
+    {
+        const std::scoped_lock lock(levers_);
+        judge_line_locked(now, deliveries);
+    }
+    deliveries.deliver();
+    events_.deliver();
 }
 
 template <class Source>

@@ -5,6 +5,7 @@
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <sstream>
+#include <utility>
 
 namespace resilience::inline v1 {
 namespace {
@@ -91,6 +92,28 @@ std::uint64_t RateLimiter::drain(TimePoint now) noexcept {
     const std::uint64_t drained = source().drain(now);
     events().publish(Event{.kind = EventKind::lever, .policy = PolicyKind::rate_limiter, .name = name(), .at = now});
     return drained;
+}
+
+Admission<Reservation> RateLimiter::reserve(std::uint64_t estimate, TimePoint now) noexcept {
+    if (!line_blocks(estimate)) {
+        if (const auto reserved = source().try_reserve(estimate, now)) {
+            count_admission(now);
+            return Reservation(*this, *reserved);
+        }
+    }
+    return std::unexpected(refuse(estimate, now));
+}
+
+Reservation::Settled RateLimiter::settle(const TokenBucket::Reserved& reserved, std::uint64_t actual,
+                                         TimePoint now) noexcept {
+    const Reservation::Settled settled = source().settle(reserved, actual, now);
+    if (settled.returned != 0) judge_line(now);
+    return settled;
+}
+
+Reservation::Settled Reservation::settle(std::uint64_t actual, TimePoint now) noexcept {
+    if (limiter_ == nullptr) return {};
+    return std::exchange(limiter_, nullptr)->settle(reserved_, actual, now);
 }
 
 RateLimiterConfig RateLimiter::config() const {

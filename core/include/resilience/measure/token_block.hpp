@@ -47,7 +47,8 @@ struct alignas(cache_line) TokenBlock {
           units_per_token(scale.units_per_token),
           multiplier_high(scale.multiplier_high),
           multiplier_low(scale.multiplier_low),
-          capacity(static_cast<std::uint32_t>(tokens)) {}
+          capacity(static_cast<std::uint32_t>(tokens)),
+          direct_capacity(capacity) {}
 
     [[nodiscard]] TokenScale scale() const noexcept { return {units_per_token, multiplier_high, multiplier_low}; }
 
@@ -136,6 +137,48 @@ struct alignas(cache_line) TokenBlock {
     std::uint64_t multiplier_low;
     typename Atomics::template Atomic<TokenBlock*> next{nullptr};  // set once, before the position becomes the mark
     std::uint32_t capacity;
+    // Most tokens that a call takes without further thought: the capacity, or 0 in a ReservingBlock.
+    std::uint32_t direct_capacity;
+};
+
+// The block of a bucket that hands out reservations: 128 bytes.
+//
+// A refund lowers the position to where it would stand had the reservation taken less from the start. That is only
+// known while the bucket has not overflowed past the reservation, and an overflow shows in nobody's word: so each call
+// first leaves its instant in `seen`, and writes the position with release.
+template <class Atomics>
+struct ReservingBlock final : TokenBlock<Atomics> {
+    ReservingBlock(std::uint64_t tokens, TokenScale scale, TimePoint at) noexcept
+        : TokenBlock<Atomics>(tokens, scale, at) {
+        this->direct_capacity = 0;
+    }
+
+    // Relaxed: published by the position that the same call writes afterwards.
+    void see(std::uint64_t elapsed) noexcept {
+        std::uint64_t newest = seen.load(std::memory_order_relaxed);
+        while (newest < elapsed && !seen.compare_exchange_weak(newest, elapsed, std::memory_order_relaxed)) {
+        }
+    }
+
+    typename Atomics::template Atomic<std::uint64_t> seen{0};  // the newest `now` of a call, as time since the origin
+    // Tokens returned, and tokens charged beyond their estimates, through all blocks of the bucket; written under
+    // mutex.
+    typename Atomics::template Atomic<std::uint64_t> returned{0};
+    typename Atomics::template Atomic<std::uint64_t> surplus{0};
+    // One settler at a time: then the position only rises beside it.
+    typename Atomics::Mutex mutex;
+};
+
+// A block in the hands of whoever makes or removes it.
+template <class Atomics>
+struct DisposeOfBlock {
+    void operator()(TokenBlock<Atomics>* block) const noexcept {
+        if (block->direct_capacity != 0) {
+            delete block;
+        } else {
+            delete static_cast<ReservingBlock<Atomics>*>(block);
+        }
+    }
 };
 
 }  // namespace resilience::inline v1::detail

@@ -27,9 +27,24 @@
 // assumed about the order of `now` between threads. G needs no division: (t * M) >> 120 with M = ceil(2^120 * P/Q) is
 // exact for t < 2^58, as Q < 2^62.
 //
+// Reservations. Where the cost is known only afterwards, an estimate is taken first and settled later:
+//
+//     if (auto reserved = bucket.try_reserve(4000, now)) bucket.settle(*reserved, actual, later);
+//
+// Final charges, each at the instant of its reservation, never exceed capacity + rate * (t - s). Unused tokens come
+// back only as far as the bucket has not overflowed past them; what a change of rate or an overflow has replaced is not
+// returned. What exceeds the estimate is charged when reported and delays what comes after: admissions plus surplus,
+// from the first to the last admission of a window, keep the bound. Counted by admission, before the refunds, a window
+// may hold more. Whole tokens come back. A flight longer than capacity / rate returns little.
+//
+// The rule: a reservation leaves X in the word, with R tokens returned so far. To return d tokens the word falls by
+// d * U, where d * U <= X - (R now - R) * U - (G(newest now seen) - capacity*U). Then the outcome is that of a history
+// in which the reservation had taken d less from the start, and the proof above holds for that history.
+//
 // Threads: every member may be called from any thread. Cost: try_take is one load and one CAS when it admits, one load
 // when it refuses; no lock, no allocation. Changing the rate allocates 64 bytes that are kept until the bucket dies, so
-// it suits reloads and levers, not a change per call.
+// it suits reloads and levers, not a change per call. The first reservation allocates 128 bytes; from then on each
+// try_take does two atomic operations more, and a settle takes a short lock of this bucket.
 
 #include <algorithm>
 #include <atomic>
@@ -37,6 +52,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <resilience/base/atomics.hpp>
 #include <resilience/base/time.hpp>
 #include <resilience/measure/token_block.hpp>
@@ -68,7 +84,7 @@ class BasicTokenBucket {
         // Acquire: the parameters of the block are seen.
         Block& block = *current_.load(std::memory_order_acquire);
         const std::uint64_t elapsed = block.since_origin(now);
-        if (elapsed >= detail::token_span || tokens - 1 >= block.capacity) [[unlikely]]
+        if (elapsed >= detail::token_span || tokens - 1 >= block.direct_capacity) [[unlikely]]
             return try_take_at_edge(tokens, now);
         const Attempt attempt = take(block, tokens, elapsed);
         if (attempt == Attempt::moved) [[unlikely]]
@@ -95,12 +111,35 @@ class BasicTokenBucket {
     // never wait for it. Throws std::bad_alloc, and then nothing has changed.
     void set_rate(std::uint64_t capacity, double refill_rate, TimePoint now);
 
+    // What is taken and may be settled once, by this bucket, which must still exist.
+    struct Reserved {
+        std::uint64_t tokens = 0;
+        detail::ReservingBlock<Atomics>* block = nullptr;  // without one nothing comes back
+        std::int64_t position = 0;                         // as this reservation wrote it
+        std::uint64_t returned = 0;                        // before
+    };
+    // How a settlement ended: tokens that came back, or that were charged beyond the estimate.
+    struct Settled {
+        std::uint64_t returned = 0;
+        std::uint64_t surplus = 0;
+    };
+
+    // As try_take. If there is no memory for the first reservation of a bucket, tokens are taken and none come back.
+    [[nodiscard]] std::optional<Reserved> try_reserve(std::uint64_t tokens, TimePoint now) noexcept;
+    Settled settle(const Reserved& reserved, std::uint64_t actual, TimePoint now) noexcept;
+    // All settlements so far.
+    [[nodiscard]] Settled settled() const noexcept;
+    // Tokens that have to flow back before the bucket is empty rather than owing, rounded up.
+    [[nodiscard]] std::uint64_t debt(TimePoint now) const noexcept;
+
     [[nodiscard]] std::uint64_t capacity() const noexcept { return newest().block->capacity; }
     // As given, in tokens per second.
     [[nodiscard]] double refill_rate() const noexcept { return refill_rate_.load(std::memory_order_relaxed); }
 
   private:
     using Block = detail::TokenBlock<Atomics>;
+    using ReservingBlock = detail::ReservingBlock<Atomics>;
+    using OwnedBlock = std::unique_ptr<Block, detail::DisposeOfBlock<Atomics>>;
     enum class Attempt { taken, refused, moved };
     // The block in force and a position read from it, which is not the mark of a replaced block.
     struct Reading {
@@ -109,18 +148,30 @@ class BasicTokenBucket {
     };
 
     static Attempt take(Block& block, std::uint64_t tokens, std::uint64_t elapsed) noexcept {
+        std::int64_t written = 0;
+        return take<std::memory_order_relaxed>(block, tokens, elapsed, written);
+    }
+    // For the block of a bucket with reservations. Release: whoever reads the position sees what this call has seen.
+    static Attempt take_seen(ReservingBlock& block, std::uint64_t tokens, std::uint64_t elapsed,
+                             std::int64_t& written) noexcept {
+        block.see(elapsed);
+        return take<std::memory_order_release>(block, tokens, elapsed, written);
+    }
+    template <std::memory_order Order>
+    static Attempt take(Block& block, std::uint64_t tokens, std::uint64_t elapsed, std::int64_t& written) noexcept {
         const std::int64_t grown = block.grown(elapsed);
         const std::int64_t least = grown - block.capacity_units;
         const std::int64_t units = static_cast<std::int64_t>(tokens) * block.units_per_token;
-        // Relaxed throughout: the bound rests on the modification order of this one word alone. Whoever meets the mark
-        // of a replaced block reads it again in newest().
+        // Relaxed without reservations: the bound rests on the modification order of this one word alone. Whoever meets
+        // the mark of a replaced block reads it again in newest().
         std::int64_t position = block.position.load(std::memory_order_relaxed);
         for (;;) {
             const std::int64_t base = std::max(position, least);
             // Not `base + units > grown`: that sum can overflow, and would then admit.
             if (base > grown - units)
                 return position == detail::token_position_moved ? Attempt::moved : Attempt::refused;
-            if (block.position.compare_exchange_weak(position, base + units, std::memory_order_relaxed)) {
+            if (block.position.compare_exchange_weak(position, base + units, Order, std::memory_order_relaxed)) {
+                written = base + units;
                 return Attempt::taken;
             }
         }
@@ -129,7 +180,15 @@ class BasicTokenBucket {
     Reading newest() const noexcept;
     [[gnu::cold, gnu::noinline]] bool try_take_at_edge(std::uint64_t tokens, TimePoint now) noexcept;
     bool move_origin(TimePoint now) noexcept;
-    void replace_locked(std::unique_ptr<Block> fresh) noexcept;
+    [[nodiscard]] static ReservingBlock* reserving(Block& block) noexcept {
+        return block.direct_capacity == 0 ? static_cast<ReservingBlock*>(&block) : nullptr;
+    }
+    [[nodiscard]] static OwnedBlock make_block(bool reserving, std::uint64_t capacity, detail::TokenScale scale,
+                                               TimePoint at) noexcept;
+    bool start_reserving() noexcept;
+    std::uint64_t give_back(const Reserved& reserved, std::uint64_t unused, TimePoint now) noexcept;
+    void charge(std::uint64_t surplus, TimePoint now) noexcept;
+    void replace_locked(OwnedBlock fresh) noexcept;
 
     Block first_;
     typename Atomics::template Atomic<Block*> current_{&first_};
@@ -141,7 +200,7 @@ class BasicTokenBucket {
 template <class Atomics>
 BasicTokenBucket<Atomics>::~BasicTokenBucket() {
     for (Block* block = first_.next.load(std::memory_order_relaxed); block != nullptr;) {
-        const std::unique_ptr<Block> gone(block);
+        const OwnedBlock gone(block);
         block = gone->next.load(std::memory_order_relaxed);
     }
 }
@@ -167,7 +226,10 @@ bool BasicTokenBucket<Atomics>::try_take_at_edge(std::uint64_t tokens, TimePoint
             if (!move_origin(now)) return false;
             continue;
         }
-        const Attempt attempt = take(block, tokens, elapsed);
+        std::int64_t written = 0;
+        ReservingBlock* const careful = reserving(block);
+        const Attempt attempt =
+            careful == nullptr ? take(block, tokens, elapsed) : take_seen(*careful, tokens, elapsed, written);
         if (attempt != Attempt::moved) return attempt == Attempt::taken;
     }
 }
@@ -215,8 +277,10 @@ Duration BasicTokenBucket<Atomics>::time_until(std::uint64_t tokens, TimePoint n
 
 template <class Atomics>
 void BasicTokenBucket<Atomics>::set_rate(std::uint64_t capacity, double refill_rate, TimePoint now) {
-    auto fresh = std::make_unique<Block>(capacity, detail::token_scale(refill_rate), now);
     const std::lock_guard lock(reload_mutex_);
+    OwnedBlock fresh =
+        make_block(reserving(*newest().block) != nullptr, capacity, detail::token_scale(refill_rate), now);
+    if (fresh == nullptr) throw std::bad_alloc();
     replace_locked(std::move(fresh));
     refill_rate_.store(refill_rate, std::memory_order_relaxed);
 }
@@ -225,19 +289,34 @@ void BasicTokenBucket<Atomics>::set_rate(std::uint64_t capacity, double refill_r
 template <class Atomics>
 bool BasicTokenBucket<Atomics>::move_origin(TimePoint now) noexcept {
     const std::lock_guard lock(reload_mutex_);
-    const Block& block = *newest().block;
+    Block& block = *newest().block;
     if (block.elapsed_at(now) < detail::token_span) return true;
-    std::unique_ptr<Block> fresh(new (std::nothrow) Block(block.capacity, block.scale(), now));
+    OwnedBlock fresh = make_block(reserving(block) != nullptr, block.capacity, block.scale(), now);
     if (fresh == nullptr) return false;
     replace_locked(std::move(fresh));
     return true;
 }
 
 template <class Atomics>
-void BasicTokenBucket<Atomics>::replace_locked(std::unique_ptr<Block> fresh) noexcept {
+auto BasicTokenBucket<Atomics>::make_block(bool reserving, std::uint64_t capacity, detail::TokenScale scale,
+                                           TimePoint at) noexcept -> OwnedBlock {
+    if (!reserving) return OwnedBlock(new (std::nothrow) Block(capacity, scale, at));
+    return OwnedBlock(new (std::nothrow) ReservingBlock(capacity, scale, at));
+}
+
+template <class Atomics>
+void BasicTokenBucket<Atomics>::replace_locked(OwnedBlock fresh) noexcept {
     Block& old = *newest().block;
     // An older `now` counts as the last change.
     fresh->origin = std::max(fresh->origin, old.origin);
+    // Settlements on the old block end first, so that the totals carried over are complete.
+    std::unique_lock<typename Atomics::Mutex> settlers;
+    if (ReservingBlock* const before = reserving(old)) {
+        settlers = std::unique_lock(before->mutex);
+        ReservingBlock& after = *reserving(*fresh);
+        after.returned.store(before->returned.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        after.surplus.store(before->surplus.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    }
     // Release: before the mark that sends others here.
     old.next.store(fresh.get(), std::memory_order_release);
     std::int64_t position = old.position.load(std::memory_order_acquire);
@@ -250,8 +329,8 @@ void BasicTokenBucket<Atomics>::replace_locked(std::unique_ptr<Block> fresh) noe
     current_.store(fresh.release(), std::memory_order_release);
 }
 
-extern template class BasicTokenBucket<StandardAtomics>;
-
 using TokenBucket = BasicTokenBucket<StandardAtomics>;
 
 }  // namespace resilience::inline v1
+
+#include <resilience/measure/token_bucket_reservations.hpp>  // the bodies

@@ -103,9 +103,7 @@ class LimiterInLine {
     // ---- for drivers -----------------------------------------------------------------------------------------------
     // Takes the tokens and counts the admission, else counts nothing and takes nothing.
     [[nodiscard]] RESILIENCE_HOT bool enter(std::uint64_t tokens, TimePoint now) noexcept {
-        // Acquire: the line behind the pointer is seen.
-        const Line* const line = line_.load(std::memory_order_acquire);
-        if (line != nullptr && line->blocks(tokens)) [[unlikely]]
+        if (line_blocks(tokens)) [[unlikely]]
             return false;
         if (!source_.try_take(tokens, now)) [[unlikely]]
             return false;
@@ -150,10 +148,21 @@ class LimiterInLine {
     // How callers may wait; what is set without a line is lost.
     [[nodiscard]] Waits waits() const noexcept;
     void set_waits(Waits waits) noexcept;
-    // Those in the line are looked at again: served, sent away or told of an earlier moment. Under levers_.
+    // Those in the line are looked at again: served, sent away or told of an earlier moment. The second under levers_.
+    void judge_line(TimePoint now) noexcept;
     void judge_line_locked(TimePoint now, BasicDeliveries<>& deliveries) noexcept;
     // Made when somebody may wait for the first time, or at close, and then never replaced.
     Line& line();
+    [[nodiscard]] bool line_blocks(std::uint64_t tokens) const noexcept {
+        // Acquire: the line behind the pointer is seen.
+        const Line* const line = line_.load(std::memory_order_acquire);
+        return line != nullptr && line->blocks(tokens);
+    }
+    void count_admission(TimePoint now) noexcept {
+        counters_.add(admitted);
+        if (events_.wants(EventKind::permitted)) [[unlikely]]
+            publish_permitted(now);
+    }
     [[nodiscard]] Source& source() noexcept { return source_; }
     [[nodiscard]] const Source& source() const noexcept { return source_; }
     [[nodiscard]] EventChannel& events() noexcept { return events_; }
@@ -176,11 +185,6 @@ class LimiterInLine {
         counters
     };
     static Counter counter_of(RejectionReason reason) noexcept;
-    void count_admission(TimePoint now) noexcept {
-        counters_.add(admitted);
-        if (events_.wants(EventKind::permitted)) [[unlikely]]
-            publish_permitted(now);
-    }
     // More than the bucket can ever hold. One token always fits, which spares the usual refusal the look-up.
     bool never_fits(std::uint64_t tokens) const noexcept { return tokens > 1 && tokens > source_.capacity(); }
     [[gnu::noinline]] bool acquire_beside_line(std::uint64_t tokens, TimePoint now) noexcept;

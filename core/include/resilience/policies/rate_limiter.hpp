@@ -22,7 +22,8 @@
 //   can be overtaken by others that ask for few.
 // - The bound is by the `now` each caller gave. A thread that read the clock and then slept is judged by its old `now`;
 //   it may be refused although tokens have come since. By the wall clock add refill_rate * the longest such sleep.
-// - Tokens are not given back when the call is refused further inside: that would break the bound.
+// - Tokens are not given back when the call is refused further inside: that would break the bound. Where the cost is
+//   known only afterwards, `reserve` takes an estimate, and settling it returns what the bound allows.
 //
 // Waiting. `acquire_for`, and a pipeline where the config has a `max_wait`, stand in a bounded line, first come first
 // served, large requests and small ones alike:
@@ -44,9 +45,11 @@
 // in limiter_in_line.hpp.
 
 #include <cstdint>
+#include <resilience/base/admission.hpp>
 #include <resilience/measure/token_bucket.hpp>
 #include <resilience/policies/limiter_in_line.hpp>
 #include <resilience/policies/rate_limiter_config.hpp>
+#include <resilience/policies/reservation.hpp>
 #include <string>
 
 namespace resilience::inline v1 {
@@ -61,11 +64,17 @@ class RateLimiter : public LimiterInLine<TokenBucket> {
     // Throws ConfigError, also for a name that is empty, too long or not UTF-8.
     RateLimiter(std::string name, RateLimiterConfig config);
 
+    // Takes an estimate now, to be settled when the true cost is known; reservation.hpp says what that promises. Never
+    // waits; refuses as try_acquire does. The first reservation allocates 128 bytes, and from then on every call of
+    // this limiter does two atomic operations more. Without memory for it the tokens are taken and none come back.
+    [[nodiscard]] Admission<Reservation> reserve(std::uint64_t estimate, TimePoint now = Clock::now()) noexcept;
+
     // Changes capacity and rate while calls run; they never wait for it. The *tokens* in the bucket stay, cut at the
     // new capacity: 1 of 1 becomes 1 of 1000, never 1000 of 1000. The bound over a change is the capacity at the
     // window's start + the integral of the rate. Those who wait are judged again at once: served, sent away with
     // exceeds_capacity, or moved to another moment. Event limit_changed carries the refill rates. Throws ConfigError or
-    // std::bad_alloc, and then nothing has changed. Each change keeps 64 bytes until the limiter dies.
+    // std::bad_alloc, and then nothing has changed. Each change keeps 64 bytes until the limiter dies, 128 with
+    // reservations.
     void set_rate(RateLimiterConfig config, TimePoint now = Clock::now());
 
     // Takes every whole token that is there and returns how many those were. Event lever. Not counted as a request.
@@ -75,6 +84,8 @@ class RateLimiter : public LimiterInLine<TokenBucket> {
     [[nodiscard]] RateLimiterConfig config() const;
 
   private:
+    friend class Reservation;
+    Reservation::Settled settle(const TokenBucket::Reserved& reserved, std::uint64_t actual, TimePoint now) noexcept;
     struct Checked;
     explicit RateLimiter(const Checked& checked);
 };

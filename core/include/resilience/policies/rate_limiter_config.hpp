@@ -69,6 +69,11 @@ struct RateLimiterStats {
     } rejected;
     std::uint64_t requests = 0;  // calls that asked, whatever number of tokens
     std::uint64_t admitted = 0;
+    // With reservations only: what settling them has brought back and has charged beyond their estimates, and what the
+    // bucket owes now (a caller that was ahead of `now` counts as owed, too).
+    std::uint64_t returned_tokens = 0;
+    std::uint64_t surplus_tokens = 0;
+    std::uint64_t debt_tokens = 0;
     std::uint64_t listener_exceptions = 0;
     std::uint64_t events_dropped = 0;
 };
