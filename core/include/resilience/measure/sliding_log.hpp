@@ -3,9 +3,9 @@
 // A log of the last tokens given: exact in every window of its length, wherever that begins.
 //
 //     SlidingLog log(2, 100ms);
-//     log.try_take(1, at(0));  log.try_take(1, at(60ms));       // both given
-//     log.try_take(1, at(99ms));                                // not given
-//     log.try_take(1, at(100ms));                               // given: the entry of 0 has left, that of 60 has not
+//     if (!log.try_take(1, now)) {
+//         Duration wait = log.time_until(1, now);               // until the oldest entry leaves the log
+//     }
 //
 // What it promises: at most `limit` tokens in every window [s, s + period). Entries leave one by one, each exactly one
 // period after it was made. There is no burst at an edge, as with fixed windows, and nothing on top of the limit, as a

@@ -29,7 +29,8 @@
 //
 // Reservations. Where the cost is known only afterwards, an estimate is taken first and settled later:
 //
-//     if (auto reserved = bucket.try_reserve(4000, now)) bucket.settle(*reserved, actual, later);
+//     TokenBucket bucket(60'000, 1000);
+//     if (auto reserved = bucket.try_reserve(4000, now)) bucket.settle(*reserved, 3200, now + 5s);
 //
 // Final charges, each at the instant of its reservation, never exceed capacity + rate * (t - s). Unused tokens come
 // back only as far as the bucket has not overflowed past them; what a change of rate or an overflow has replaced is not

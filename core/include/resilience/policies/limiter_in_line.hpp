@@ -3,13 +3,12 @@
 // What every limiter by tokens is made of: a source of tokens, a name, a line, counters and events.
 //
 // Users want rate_limiter.hpp, fixed_window_limiter.hpp or sliding_log_limiter.hpp, which say what their sources
-// promise and when to take which; the members below are theirs. A source is a thread-safe object with
-//
-//     bool try_take(std::uint64_t tokens, TimePoint now) noexcept;
-//     Duration time_until(std::uint64_t tokens, TimePoint now, std::uint64_t ahead = 0) const noexcept;
-//     std::uint64_t available(TimePoint now) const noexcept;      // tokens
-//     std::uint64_t capacity() const noexcept;                    // the most that one request can get
-//     double refill_rate() const noexcept;                        // tokens per second, in the long run
+// promise and when to take which; the members below are theirs. A source is a thread-safe object with these noexcept
+// functions:
+//   - try_take(tokens, now): takes them all or none;
+//   - time_until(tokens, now, ahead = 0): how long until they can be taken, by somebody before whom `ahead` are taken;
+//   - available(now), in tokens; capacity(), the most that one request can get; refill_rate(), tokens per second in the
+//     long run.
 //
 // Promises, whatever the source:
 //   - more tokens than the capacity are refused at once with exceeds_capacity and without retry_after: waiting cannot

@@ -2,10 +2,11 @@
 
 // Tokens taken for a call whose true cost is known only afterwards: a language model's answer, a query's rows.
 //
-//     auto reservation = limiter.reserve(prompt_tokens + 200);
+//     RateLimiter model{"model", RateLimiterConfig::per(60'000, 1min, 60'000)};
+//     auto reservation = model.reserve(1000 + 200);                        // the prompt, and a guess at the answer
 //     if (!reservation) return too_many_requests(reservation.error().retry_after);
-//     const Completion answer = model.complete(prompt);
-//     reservation->settle(answer.tokens_used);
+//     const std::uint64_t used = 1090;                                     // what the answer says it has cost
+//     reservation->settle(used);
 //
 // Promise: final charges, each at the instant of its reservation, never exceed capacity + rate * (t - s). Unused tokens
 // come back only as far as the bucket has not overflowed past them; what a change of rate or an overflow has replaced

@@ -3,7 +3,7 @@
 // Limits how often something happens in every window of a length, wherever that window begins.
 //
 //     SlidingLogLimiter limiter{"password_attempts", {.limit = 5, .period = 15min}};
-//     if (!limiter.acquire()) return locked_out();
+//     if (!limiter.acquire()) return too_many_requests();
 //
 // Promise: at most `limit` tokens in every window [s, s + period), exactly. Each token comes back one period after it
 // was taken, neither sooner nor later.
