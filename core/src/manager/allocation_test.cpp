@@ -135,4 +135,30 @@ TEST(ManagerAllocation, ten_services_of_three_policies_fit_in_32_kilobytes) {
     EXPECT_GE(bytes, 10 * (sizeof(CircuitBreaker) + sizeof(RateLimiter) + sizeof(Bulkhead)));
 }
 
+TEST(ReservationAllocation, only_the_first_reservation_of_a_limiter_allocates) {
+    RateLimiter limiter(100, 10);
+    const std::size_t before = allocations;
+    for (int call = 0; call < 10; ++call) {
+        auto reservation = limiter.reserve(5, start);
+        ASSERT_TRUE(reservation.has_value());
+        EXPECT_EQ(reservation->settle(3, start).returned, 2U);
+        EXPECT_TRUE(limiter.acquire(1, start));
+    }
+    EXPECT_EQ(allocations - before, 1U);
+}
+
+TEST(ReservationAllocation, without_memory_the_tokens_are_taken_and_none_come_back) {
+    RateLimiter limiter(10, 1);
+    fail_after = 0;
+    auto first = limiter.reserve(4, start);
+    fail_after = for_tests::never;
+    ASSERT_TRUE(first.has_value());
+    EXPECT_EQ(limiter.stats(start).available_tokens, 6U);
+    EXPECT_EQ(first->settle(0, start).returned, 0U);
+    auto second = limiter.reserve(6, start);
+    ASSERT_TRUE(second.has_value());
+    EXPECT_EQ(second->settle(1, start).returned, 5U);
+    EXPECT_EQ(limiter.stats(start).available_tokens, 5U);
+}
+
 }  // namespace

@@ -44,6 +44,14 @@ TEST(FixedWindow, a_late_now_counts_as_in_the_newest_window) {
     EXPECT_FALSE(window.try_take(1, at(5'999ms)));
 }
 
+TEST(FixedWindow, belongs_to_no_window_until_it_has_given_something) {
+    FixedWindow window(1, 1s);
+    EXPECT_TRUE(window.try_take(1, at(-5'500ms)));
+    EXPECT_EQ(window.time_until(1, at(-5'500ms)), 500ms);
+    EXPECT_TRUE(window.try_take(1, at(-5s)));
+    EXPECT_FALSE(window.try_take(1, at(-4'001ms)));
+}
+
 TEST(FixedWindow, says_when_as_the_first_nanosecond_that_succeeds) {
     std::mt19937_64 random(1);
     for (const Duration origin : {Duration{0}, Duration{-7'000'000'001}, Duration{std::int64_t{1} << 57}}) {
