@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 DEMO_FLAGS = $(if $(DURATION),--duration $(DURATION)) $(if $(SCRIPT),--script $(SCRIPT)) $(if $(PORT),--port $(PORT)) \
     $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT)) $(if $(NO_LOAD),--no-load)
 
-.PHONY: help demo test check sanitize instructions bench install
+.PHONY: help demo test check sanitize explore instructions bench install
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,11 @@ check: ## Format, layers, house rules, lint, documents and their code, headers a
 sanitize: ## Every test under AddressSanitizer + UndefinedBehaviorSanitizer, then under ThreadSanitizer
 	@tools/install_packages.sh sanitize test
 	@for preset in asan tsan; do tools/build.sh $$preset; ctest --preset $$preset --parallel $(JOBS); done
+
+explore: ## Every interleaving of small tests over the lock-free parts; mutants must be caught (PART=name)
+	@tools/install_packages.sh
+	@tools/build.sh release explore
+	@build/release/bin/explore $(PART)
 
 instructions: ## Instructions and allocations of every hot path against their ceilings
 	@tools/install_packages.sh instructions
