@@ -27,6 +27,7 @@ struct ThreeCallers {
         const bool somebody_waits = word.release();
         --inside;
         require(!somebody_waits, "somebody waits, though nobody does");
+        forget_what_was_seen();
     }
     void run(int thread) {
         call();

@@ -140,6 +140,7 @@ void Explorer::hand_over(const ExplorerMutex* wanted, const std::uint64_t* count
 void Explorer::restart() {
     held_.clear();
     clear_scene_memory();
+    resilience::detail::thread_number = 1;
     {
         const InsideScene inside;
         scene_ = program_->make(take_scene_memory(program_->size, cache_line));
