@@ -40,6 +40,7 @@ class Explorer {
 
     void hand_over(const ExplorerMutex* wanted, const std::uint64_t* count, std::uint64_t seen);
     [[nodiscard]] Thread* running() noexcept { return running_ < 0 ? nullptr : &thread(running_); }
+    [[nodiscard]] int running_thread() const noexcept { return running_; }
     void fail(const char* what) {
         if (failure_ == nullptr) failure_ = what;
     }
@@ -259,6 +260,8 @@ void require(bool holds, const char* what) {
 void before_operation(const ExplorerMutex* wanted, const std::uint64_t* count, std::uint64_t seen) {
     if (explorer().running() != nullptr) explorer().hand_over(wanted, count, seen);
 }
+
+int running_thread() noexcept { return explorer().running_thread(); }
 
 void let_others_go_first() {
     before_operation();

@@ -20,6 +20,8 @@ class ExplorerMutex;
 // The other threads may go on before this operation; with a mutex, until it is free; with a count, until it is another.
 void before_operation(const ExplorerMutex* wanted = nullptr, const std::uint64_t* count = nullptr,
                       std::uint64_t seen = 0);
+// Which of the scene's threads runs; -1 outside.
+[[nodiscard]] int running_thread() noexcept;
 // The thread now knows this.
 void has_seen(std::uint64_t value);
 // The thread may now read all that the scene holds.
@@ -133,6 +135,7 @@ struct ExplorerAtomics {
     using Atomic = ExplorerAtomic<T>;
     using Mutex = ExplorerMutex;
     using ConditionVariable = ExplorerConditionVariable;
+    static int own_thread() noexcept { return running_thread(); }
 };
 
 }  // namespace resilience::exploring

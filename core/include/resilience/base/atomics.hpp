@@ -9,6 +9,7 @@
 // Fences are never used: ThreadSanitizer cannot see them. Order is carried by the atomic operations themselves.
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <mutex>
 
@@ -18,6 +19,7 @@ struct StandardAtomics {
     template <class T>
     using Atomic = std::atomic<T>;
     using Mutex = std::mutex;
+    using ConditionVariable = std::condition_variable;  // waits with a std::unique_lock of that Mutex
 };
 
 // The unit of false sharing on every processor we run on. A named constant and not

@@ -18,16 +18,18 @@
 
 #include <atomic>
 #include <cstdint>
+#include <resilience/base/atomics.hpp>
 #include <resilience/base/events.hpp>
 
 namespace resilience::inline v1 {
 
-class EventChannel {
+template <class Atomics = StandardAtomics>
+class BasicEventChannel {
   public:
-    EventChannel() = default;
-    EventChannel(const EventChannel&) = delete;
-    EventChannel& operator=(const EventChannel&) = delete;
-    ~EventChannel();
+    BasicEventChannel() = default;
+    BasicEventChannel(const BasicEventChannel&) = delete;
+    BasicEventChannel& operator=(const BasicEventChannel&) = delete;
+    ~BasicEventChannel();
 
     // Does anybody listen to this kind? One relaxed load: an event need not be built when nobody does.
     [[nodiscard]] bool wants(EventKind kind) const noexcept {
@@ -59,10 +61,15 @@ class EventChannel {
     struct Hold;
     State& state();
 
-    std::atomic<std::uint32_t> wanted_{0};
+    typename Atomics::template Atomic<std::uint32_t> wanted_{0};
     // Made by the first subscription and then never replaced. Published with release and read with acquire, so that
     // whoever sees it sees the queue behind it.
-    std::atomic<State*> state_{nullptr};
+    typename Atomics::template Atomic<State*> state_{nullptr};
 };
+
+// Its bodies are in core/src/base/event_channel_body.hpp: nobody needs them who does not bring other atomics.
+extern template class BasicEventChannel<StandardAtomics>;
+
+using EventChannel = BasicEventChannel<StandardAtomics>;
 
 }  // namespace resilience::inline v1
