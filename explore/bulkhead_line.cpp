@@ -83,6 +83,7 @@ const Listed listed{
      .tests = {{"a return meets two who join", explore<AReturnMeetsTwoWhoJoin<ExplorerAtomics>>},
                {"a return meets one who joins and one who gives up",
                 explore<AReturnMeetsOneWhoGivesUp<ExplorerAtomics>>},
+               {"a return, a join, a withdrawal and a newcomer", explore<FourMeet<ExplorerAtomics>>},
                {"the first in line gives up", explore<TheFirstInLineGivesUp<ExplorerAtomics>>},
                {"a newcomer tries while somebody waits", explore<ANewcomerTries<ExplorerAtomics>>},
                {"two in line are served in order", explore<TwoAreServedInOrder<ExplorerAtomics>>},

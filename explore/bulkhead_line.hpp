@@ -8,40 +8,9 @@
 #include <resilience/policies/bulkhead_line.hpp>
 
 #include "explorer.hpp"
+#include "waiting_call.hpp"
 
 namespace resilience::exploring {
-
-// A call that waits in line, in a frame of its own that ends with the call.
-template <class Atomics>
-struct WaitingCall {
-    using Stay = BasicWaiter<Atomics>;
-    Stay waiter;
-    Stay after_the_end;  // what a line that still follows the frame would come to
-    std::uint64_t arrivals = 0;
-    bool ended = false;
-
-    WaitingCall() {
-        waiter.waker = {.deliver = arrive, .call = this};
-        after_the_end.waker = {.deliver = touch, .call = this};
-    }
-    static void arrive(void* call, Stay& waiter) noexcept {
-        WaitingCall& self = *static_cast<WaitingCall*>(call);
-        require(!self.ended, "a call was granted a place after its time-out");
-        waiter.arrive();
-        ++self.arrivals;
-        let_others_go_first();
-    }
-    static void touch(void*, Stay&) noexcept { require(false, "the line touched a call after its frame had ended"); }
-    // True: it was granted a place.
-    bool await() {
-        wait_for_change_of(arrivals, 0);
-        return waiter.look() == WaitState::granted;
-    }
-    void end() {
-        ended = true;
-        waiter.next = &after_the_end;
-    }
-};
 
 // One bulkhead. A call inside counts itself, so that more than the limit would be seen.
 template <class Atomics>
@@ -112,6 +81,20 @@ struct AReturnMeetsOneWhoGivesUp : OnePlace<Atomics> {
         if (thread == 0) return this->leave();
         if (thread == 1) return this->patient(this->calls[0]);
         this->impatient(this->calls[1]);
+    }
+};
+
+// All of it at once: a return, one who joins, one who joins and gives up, and a newcomer.
+template <class Atomics>
+struct FourMeet : OnePlace<Atomics> {
+    static constexpr int threads = 4;
+    void run(int thread) {
+        if (thread == 0) return this->leave();
+        if (thread == 1) return this->patient(this->calls[0]);
+        if (thread == 2) return this->impatient(this->calls[1]);
+        if (!this->line.try_admit()) return;
+        this->enter();
+        this->leave();
     }
 };
 

@@ -269,6 +269,7 @@ void let_others_go_first() {
 }
 
 void wait_for_change_of(const std::uint64_t& count, std::uint64_t seen) {
+    has_seen(seen);  // it decides whether the thread can go on
     before_operation(nullptr, &count, seen);
     has_seen(count);
 }

@@ -23,7 +23,8 @@
 //
 // What a scene must keep to, so that "equal" is true: everything shared lives in the scene or on the heap; what is not
 // atomic is read under a mutex of the scene, or only by the thread that wrote it; nothing depends on a clock or on
-// chance. Results are written into the scene. `check` runs after all threads, as one piece.
+// chance. Results are written into the scene. `check` runs after all threads, as one piece. Bytes that nobody has set
+// (gaps between members, copied from a stack) only make equal states look different, which costs time.
 //
 // What it cannot see: weak memory. Every operation takes part in one order, whatever its memory order says.
 
