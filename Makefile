@@ -38,7 +38,7 @@ sanitize: ## Every test under AddressSanitizer + UndefinedBehaviorSanitizer, the
 explore: ## Every interleaving of small tests over the lock-free parts; mutants must be caught (PART=name)
 	@tools/install_packages.sh
 	@tools/build.sh release explore
-	@build/release/bin/explore $(PART)
+	@build/release/bin/explore "$(PART)"
 
 instructions: ## Instructions and allocations of every hot path against their ceilings
 	@tools/install_packages.sh instructions

@@ -36,7 +36,7 @@ struct Thread {
 // _setjmp and _longjmp, which do not, go from one stack to the other. Nothing is unwound by that: the frames stay.
 class Explorer {
   public:
-    Exploration explore(const Program& program, std::uint64_t bound);
+    Exploration explore(const Program& program, std::uint64_t bound, States states);
 
     void hand_over(const ExplorerMutex* wanted, const std::uint64_t* count, std::uint64_t seen);
     [[nodiscard]] Thread* running() noexcept { return running_ < 0 ? nullptr : &thread(running_); }
@@ -212,7 +212,7 @@ void Explorer::describe(Exploration& result) const {
     }
 }
 
-Exploration Explorer::explore(const Program& program, std::uint64_t bound) {
+Exploration Explorer::explore(const Program& program, std::uint64_t bound, States states) {
     if (!stacks_made_) make_stacks();
     program_ = &program;
     failure_ = nullptr;
@@ -234,7 +234,7 @@ Exploration Explorer::explore(const Program& program, std::uint64_t bound) {
         result.longest = std::max(result.longest, path_.size());
         if (failure_ != nullptr) break;
         const std::uint64_t hash = state_hash();
-        const auto found = known_.find(hash);
+        const auto found = states == States::merged ? known_.find(hash) : known_.end();
         if (found == known_.end()) {
             arrive(hash);
         } else {
@@ -251,7 +251,9 @@ Exploration Explorer::explore(const Program& program, std::uint64_t bound) {
 
 }  // namespace
 
-Exploration explore(const Program& program, std::uint64_t bound) { return explorer().explore(program, bound); }
+Exploration explore(const Program& program, std::uint64_t bound, States states) {
+    return explorer().explore(program, bound, states);
+}
 
 void require(bool holds, const char* what) {
     if (!holds) explorer().fail(what);

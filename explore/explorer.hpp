@@ -72,17 +72,20 @@ struct Program {
 // More states than that are not explored; the result is then not complete.
 inline constexpr std::uint64_t most_states = 4'000'000;
 
-Exploration explore(const Program& program, std::uint64_t bound);
+// Whether what follows a state is explored once, or once for each way to it: the second is for tests of the first.
+enum class States : std::uint8_t { merged, apart };
+
+Exploration explore(const Program& program, std::uint64_t bound, States states);
 
 template <class Scene>
-Exploration explore_up_to(std::uint64_t bound) {
+Exploration explore_up_to(std::uint64_t bound, States states = States::merged) {
     static_assert(Scene::threads >= 1 && Scene::threads <= 4);
     return explore({.threads = Scene::threads,
                     .make = [](void* memory) -> void* { return new (memory) Scene; },
                     .run = [](void* scene, int thread) { static_cast<Scene*>(scene)->run(thread); },
                     .check = [](void* scene) { static_cast<Scene*>(scene)->check(); },
                     .size = sizeof(Scene)},
-                   bound);
+                   bound, states);
 }
 
 template <class Scene>

@@ -2,7 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <array>
+#include <memory>
 #include <mutex>
 
 #include "explorer_atomics.hpp"
@@ -63,6 +64,29 @@ struct TwoLocks {
     void check() { require(value == 2, "both were inside at once"); }
 };
 
+// A bit of everything: a lock, memory under it, an atomic word, something from the heap, and forgetting.
+struct Mixed {
+    static constexpr int threads = 3;
+    ExplorerMutex mutex;
+    std::unique_ptr<Word> word = std::make_unique<Word>(0);
+    std::uint64_t under_lock = 0;
+    void run(int thread) {
+        if (thread == 2) {
+            word->fetch_or(64, std::memory_order_relaxed);
+            return;
+        }
+        for (int round = 0; round < 2; ++round) {
+            {
+                const std::lock_guard lock(mutex);
+                under_lock += word->load(std::memory_order_relaxed) << thread;
+            }
+            forget_what_was_seen();
+            word->fetch_add(1, std::memory_order_relaxed);
+        }
+    }
+    void check() { require(word->load(std::memory_order_relaxed) == 68, "an operation was lost"); }
+};
+
 struct Sleeper {
     static constexpr int threads = 2;
     ExplorerMutex mutex;
@@ -109,6 +133,15 @@ TEST(Explorer, counts_the_same_when_hardly_two_states_are_equal) {
     EXPECT_EQ(independent.states, 49U) << "(6 + 1) * (6 + 1) positions";
     EXPECT_GT(entangled.states, 924U);
     EXPECT_EQ(entangled.longest, 12U);
+}
+
+TEST(Explorer, counts_the_same_with_states_merged_and_apart) {
+    const Exploration merged = explore<Mixed>();
+    const Exploration apart = explore_up_to<Mixed>(most_states, States::apart);
+    EXPECT_EQ(interleavings(merged), interleavings(apart));
+    EXPECT_EQ(merged.states, apart.states);
+    EXPECT_EQ(merged.longest, apart.longest);
+    EXPECT_LT(merged.states, interleavings(merged)) << "otherwise there was nothing to merge";
 }
 
 TEST(Explorer, finds_a_lost_update_and_tells_its_schedule) {
