@@ -32,6 +32,7 @@
 #include <resilience/measure/call_window.hpp>
 #include <resilience/measure/fixed_window.hpp>
 #include <resilience/measure/fraction.hpp>
+#include <resilience/measure/key_view.hpp>
 #include <resilience/measure/rolling_window.hpp>
 #include <resilience/measure/sliding_log.hpp>
 #include <resilience/measure/striped_counters.hpp>
@@ -42,6 +43,7 @@
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/manual_control.hpp>
 #include <resilience/policies/fixed_window_limiter.hpp>
+#include <resilience/policies/keyed_rate_limiter.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/reservation.hpp>
 #include <resilience/policies/retry.hpp>
