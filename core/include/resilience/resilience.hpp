@@ -43,6 +43,7 @@
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/manual_control.hpp>
 #include <resilience/policies/fixed_window_limiter.hpp>
+#include <resilience/policies/keyed.hpp>
 #include <resilience/policies/keyed_rate_limiter.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/reservation.hpp>

@@ -39,6 +39,8 @@ TEST(KeyedRateLimiter, allocates_nothing_for_keys_that_are_held_or_refused) {
 TEST(KeyedRateLimiter, loses_nothing_when_a_new_key_finds_no_memory) {
     KeyedRateLimiterConfig config = tiers();
     config.shards = 1;
+    config.max_keys = 10;
+    config.when_full = WhenFull::refuse_new;
     KeyedRateLimiter limiter{config};
     int held = 0;
     while (limiter.stats().keys < 6) ASSERT_TRUE(limiter.acquire(held++, 10, start));
@@ -58,6 +60,9 @@ TEST(KeyedRateLimiter, loses_nothing_when_a_new_key_finds_no_memory) {
     for (int key = 0; key < held; ++key) EXPECT_EQ(limiter.available(key, start), 0U);
     EXPECT_TRUE(limiter.acquire("new", 10, start));
     for (int key = 0; key < held; ++key) EXPECT_EQ(limiter.available(key, start), 0U);
+    for (int key = 200; limiter.acquire(key, 10, start); ++key) {
+    }
+    EXPECT_EQ(limiter.stats().keys, 10U);  // no refused key has kept a place
 }
 
 TEST(KeyedRateLimiter, changes_nothing_when_a_change_of_tier_finds_no_memory) {

@@ -1,0 +1,45 @@
+#include <algorithm>
+#include <bit>
+#include <new>
+#include <resilience/policies/keyed.hpp>
+
+#include "checked_name.hpp"
+
+namespace resilience::inline v1::detail {
+namespace {
+
+constexpr std::size_t most_keys = std::size_t{1} << 32;
+constexpr std::size_t most_shards = 1024;
+constexpr std::size_t keys_of_a_shard = 64;
+constexpr std::size_t usual_shards = 64;
+
+}  // namespace
+
+std::size_t checked_shards(const std::string& name, const KeyedConfig& config) {
+    ConfigProblems problems{policy_subject("keyed policies", &name)};
+    problems.expect(config.max_keys >= 1 && config.max_keys <= most_keys, "max_keys",
+                    "is " + std::to_string(config.max_keys) + "; use 1 to 4294967296");
+    problems.expect(config.idle >= Duration::zero(), "idle", "is negative; use 0 or longer");
+    problems.expect(
+        config.shards == 0 || (std::has_single_bit(config.shards) && config.shards <= most_shards), "shards",
+        "is " + std::to_string(config.shards) + "; use 0 (chosen by max_keys) or a power of two up to 1024");
+    problems.throw_if_any();
+    if (config.shards != 0) return config.shards;
+    return std::clamp(std::bit_floor(config.max_keys / keys_of_a_shard), std::size_t{1}, usual_shards);
+}
+
+// Where there is no memory for the picture, nothing is known and nothing goes.
+bool at_rest(const CircuitBreaker& breaker, TimePoint now) noexcept {
+    try {
+        return breaker.state(now) == CircuitState::closed && breaker.stats(now).in_flight == 0;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+bool at_rest(const Bulkhead& bulkhead, TimePoint now) noexcept {
+    const BulkheadStats stats = bulkhead.stats(now);
+    return stats.in_use == 0 && stats.queue_depth == 0;
+}
+
+}  // namespace resilience::inline v1::detail
