@@ -14,6 +14,7 @@
 #include <memory>
 #include <new>
 #include <resilience/manager/manager.hpp>
+#include <resilience/policies/keyed_rate_limiter.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -162,6 +163,16 @@ void weigh(const char* row, const Configuration&... configuration) {
     std::cout << "bytes " << row << ' ' << (live_bytes - before) / policies << '\n';
 }
 
+// A million keys, the tables of all shards included, rounded up to a whole byte a key.
+void weigh_keys() {
+    constexpr std::size_t keys = 1'000'000;
+    const std::size_t before = live_bytes;
+    KeyedRateLimiter limiter{"keyed", {.tiers = {{"only", 100, 10}}, .max_keys = keys}};
+    for (std::size_t key = 0; key < keys; ++key) all_right = limiter.acquire(key, 100, bench::now) && all_right;
+    all_right = all_right && limiter.stats().keys == keys;
+    std::cout << "bytes keyed_rate_limiter_key " << (live_bytes - before + keys - 1) / keys << '\n';
+}
+
 void weigh_manager() {
     std::vector<std::string> services;
     for (int service = 100; service < 110; ++service) services.push_back("service_" + std::to_string(service));
@@ -187,6 +198,7 @@ int main() {
     weigh<Retry>("retry", RetryConfig{});
     std::cout << "bytes circuit_breaker_permit " << sizeof(CircuitBreaker::Permit) << '\n';
     std::cout << "bytes bulkhead_permit " << sizeof(Bulkhead::Permit) << '\n';
+    weigh_keys();
     weigh_manager();
     const bool two_stripes = StripedCounters<1>{}.stripes() == 2;
     if (!two_stripes) std::cerr << "the bytes are not those of two stripes\n";

@@ -64,6 +64,11 @@ class Benches(unittest.TestCase):
         self.program("guide_table", list(runs))
         return self.quietly(lambda: run_benches.measure_guide(self.folder, self.folder, sizes or SIZES))
 
+    def missed_keyed(self, clean: int = 31, **keyed: float) -> list[str]:
+        rows = {"limiter": 5.0, "array_read": 100.0, "keyed_number": 155.0, "keyed_text": 155.0} | keyed
+        self.program("keyed_times", [{"rows": {name: {"one": one, "clean": clean} for name, one in rows.items()}}])
+        return self.quietly(lambda: run_benches.measure_keyed(self.folder, self.folder))
+
     def quietly(self, measure) -> list[str]:
         with contextlib.redirect_stdout(io.StringIO()):
             missed = run_benches.until_met(measure)
@@ -96,6 +101,12 @@ class Benches(unittest.TestCase):
         self.assertEqual((self.missed_times(times(breaker=99.0), times(call=99.0), times(by_hand=99.0)), self.runs),
                          ([], 2), "each of them was met once")
         self.assertEqual((self.missed_guide(guide(p999=99_000), guide(p999=99_000), guide()), self.runs), ([], 3))
+
+    def test_a_million_keys_are_held_against_the_plain_limiter_and_a_read(self):
+        self.assertEqual(self.missed_keyed(), [])
+        for name in ("keyed_number", "keyed_text"):
+            self.assertEqual(self.missed_keyed(**{name: 155.1}), [f"{name}: 155.1 ns, gate 155.0 ns"])
+        self.assertEqual(len(self.missed_keyed(clean=4)), 2)
 
     def test_a_machine_too_busy_to_measure_fails(self):
         self.assertIn("breaker, one thread: the machine was too busy to measure it (4 clean batches)",

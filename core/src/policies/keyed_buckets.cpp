@@ -1,7 +1,6 @@
 #include "keyed_buckets.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <limits>
 
@@ -53,7 +52,8 @@ bool KeyedBucket::count(bool was_admitted) noexcept {
     } else {
         rejected = (rejected + 1) & largest_count;
     }
-    return asked() >= 16 && std::has_single_bit(asked());
+    // Not std::has_single_bit, which calls a function where the processor's instruction is not assumed.
+    return asked() >= 16 && (asked() & (asked() - 1)) == 0;
 }
 
 void KeyedBuckets::begin_tier(std::size_t tier, const TierBlock& block) noexcept {
@@ -105,24 +105,25 @@ void KeyedBuckets::switch_tier(KeyedBucket& bucket, std::uint8_t tier, TimePoint
     bucket.tier = tier & 7U;
 }
 
-KeyedAnswer KeyedBuckets::ask(const KeyedAsk& ask, KeyRoom& room) noexcept {
+KeyedAnswer::Kind KeyedBuckets::ask(const KeyedAsk& ask, KeyRoom& room, KeyedAnswer& answer) noexcept {
     KeyedBucket* bucket = table_.find(ask.digest);
     const std::uint8_t tier = ask.tier.value_or(bucket == nullptr ? 0 : static_cast<std::uint8_t>(bucket->tier));
     const TierBlock& block = *blocks_[tier];
     const std::uint64_t elapsed = block.elapsed_at(ask.now);
     if (elapsed >= token_span || (bucket != nullptr && bucket->tier != tier && beyond_span(ask.now))) [[unlikely]] {
-        return {.kind = KeyedAnswer::Kind::beyond_span};
+        return KeyedAnswer::Kind::beyond_span;
     }
     if (bucket != nullptr && bucket->tier != tier) [[unlikely]]
         switch_tier(*bucket, tier, ask.now);
     if (ask.tokens == 0) {
         count(bucket, ask, true);
-        return {};
+        return KeyedAnswer::Kind::admitted;
     }
     if (ask.tokens > block.capacity) {
         ++counts_.exceeds_capacity;
         if (bucket != nullptr) count(bucket, ask, false);
-        return {.kind = KeyedAnswer::Kind::exceeds_capacity, .capacity = block.capacity};
+        answer.capacity = block.capacity;
+        return KeyedAnswer::Kind::exceeds_capacity;
     }
     const std::int64_t grown = block.grown(elapsed);
     const std::int64_t units = static_cast<std::int64_t>(ask.tokens) * block.units_per_token;
@@ -134,20 +135,19 @@ KeyedAnswer KeyedBuckets::ask(const KeyedAsk& ask, KeyRoom& room) noexcept {
         // Until the origin time stands still.
         const Duration before = time_between(ask.now, TimePoint{Duration{block.origin}});
         const std::uint64_t wait = block.first_reaching(base, units, elapsed) - elapsed;
-        return {
-            .kind = KeyedAnswer::Kind::rate_limited,
-            .wait = saturating_add(TimePoint{before}, Duration{static_cast<std::int64_t>(wait)}).time_since_epoch()};
+        answer.wait = saturating_add(TimePoint{before}, Duration{static_cast<std::int64_t>(wait)}).time_since_epoch();
+        return KeyedAnswer::Kind::rate_limited;
     }
     if (bucket == nullptr) {
         bucket = add(ask, tier, room);
         if (bucket == nullptr) {
             ++counts_.load_shed;
-            return {.kind = KeyedAnswer::Kind::load_shed};
+            return KeyedAnswer::Kind::load_shed;
         }
     }
     bucket->position = base + units;
     count(bucket, ask, true);
-    return {};
+    return KeyedAnswer::Kind::admitted;
 }
 
 void KeyedBuckets::count(KeyedBucket* bucket, const KeyedAsk& ask, bool was_admitted) noexcept {

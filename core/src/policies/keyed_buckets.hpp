@@ -49,9 +49,10 @@ struct HotText {
     std::uint8_t length = 0;
 };
 
-// One request.
+// One request. Small members written one by one are not read back as a whole, which would wait for the writes: the key
+// is referred to, and the answer is written where it is wanted.
 struct KeyedAsk {
-    KeyView key;
+    const KeyView& key;
     KeyDigest digest;
     std::optional<std::uint8_t> tier;
     std::uint64_t tokens;
@@ -60,9 +61,8 @@ struct KeyedAsk {
 
 struct KeyedAnswer {
     enum class Kind : std::uint8_t { admitted, rate_limited, exceeds_capacity, load_shed, beyond_span };
-    Kind kind = Kind::admitted;
-    std::uint64_t capacity = 0;
-    Duration wait{};  // of rate_limited
+    std::uint64_t capacity = 0;  // of exceeds_capacity
+    Duration wait{};             // of rate_limited
 };
 
 // What the shards of a limiter share: how many keys there may be, and what happens then.
@@ -92,7 +92,8 @@ class KeyedBuckets {
     // Moves every key of the tier to the parameters of `fresh`, at its origin. A tier whose turn has not come is none.
     void change_tier(std::size_t tier, const TierBlock& fresh) noexcept;
 
-    [[nodiscard]] KeyedAnswer ask(const KeyedAsk& ask, KeyRoom& room) noexcept;
+    // Fills what the kind of answer has in `answer`.
+    [[nodiscard]] KeyedAnswer::Kind ask(const KeyedAsk& ask, KeyRoom& room, KeyedAnswer& answer) noexcept;
     [[nodiscard]] std::uint64_t available(const KeyDigest& digest, TimePoint now) noexcept;
     [[nodiscard]] KeyedAnswer::Kind assign(const KeyedAsk& ask, KeyRoom& room) noexcept;
     void release(const KeyDigest& digest) noexcept;

@@ -76,7 +76,9 @@ bool asked_more(const detail::KeyedBucket& one, const detail::KeyedBucket& other
 }  // namespace
 
 struct KeyedRateLimiter::Ask : detail::KeyedAsk {};
-struct KeyedRateLimiter::Answer : detail::KeyedAnswer {};
+struct KeyedRateLimiter::Answer : detail::KeyedAnswer {
+    Kind kind = Kind::admitted;
+};
 
 struct alignas(cache_line) KeyedRateLimiter::Shard {
     std::mutex mutex;
@@ -150,25 +152,26 @@ KeyedRateLimiter::Tier KeyedRateLimiter::tier(std::string_view name) const {
 
 // ---- requests -------------------------------------------------------------------------------------------------------
 
-KeyedRateLimiter::Answer KeyedRateLimiter::ask(const Ask& ask) noexcept {
+bool KeyedRateLimiter::ask(const Ask& ask, Answer& answer) noexcept {
     Shard& shard = shard_of(ask.digest);
     for (;;) {
         {
             const std::lock_guard lock(shard.mutex);
-            const Answer answer{shard.buckets.ask(ask, levers_->room)};
-            if (answer.kind != Kind::beyond_span) [[likely]]
-                return answer;
+            answer.kind = shard.buckets.ask(ask, levers_->room, answer);
         }
+        if (answer.kind != Kind::beyond_span) [[likely]]
+            return answer.kind == Kind::admitted;
         if (move_origins(ask.now)) continue;
         const std::lock_guard lock(shard.mutex);
         shard.buckets.count_unjudged();
-        return Answer{{.kind = Kind::load_shed}};
+        answer.kind = Kind::load_shed;
+        return false;
     }
 }
 
 std::expected<void, Rejection> KeyedRateLimiter::answer(const Ask& request) noexcept {
-    const Answer given = ask(request);
-    if (given.kind == Kind::admitted) return {};
+    Answer given;
+    if (ask(request, given)) return {};
     Rejection why{.reason = RejectionReason::load_shed, .kind = PolicyKind::rate_limiter, .policy = name_};
     if (given.kind == Kind::rate_limited) {
         why.reason = RejectionReason::rate_limited;
@@ -182,11 +185,13 @@ std::expected<void, Rejection> KeyedRateLimiter::answer(const Ask& request) noex
 }
 
 bool KeyedRateLimiter::acquire(const KeyView& key, std::uint64_t tokens, TimePoint now) noexcept {
-    return ask({{key, digest_of(key, seed_), std::nullopt, tokens, now}}).kind == Kind::admitted;
+    Answer given;
+    return ask({{key, digest_of(key, seed_), std::nullopt, tokens, now}}, given);
 }
 
 bool KeyedRateLimiter::acquire(const KeyView& key, Tier tier, std::uint64_t tokens, TimePoint now) noexcept {
-    return ask({{key, digest_of(key, seed_), tier.place_, tokens, now}}).kind == Kind::admitted;
+    Answer given;
+    return ask({{key, digest_of(key, seed_), tier.place_, tokens, now}}, given);
 }
 
 std::expected<void, Rejection> KeyedRateLimiter::try_acquire(const KeyView& key, std::uint64_t tokens,

@@ -128,7 +128,7 @@ TEST(KeyedRateLimiter, keeps_each_keys_bound_through_any_eviction_and_late_calle
     Random random(7);
     std::uint64_t evicted_live = 0;
     std::uint64_t evicted_full = 0;
-    for (int schedule = 0; schedule < 60; ++schedule) {
+    for (int schedule = 0; schedule < 40; ++schedule) {
         KeyedRateLimiterConfig config =
             one_tier(5, 1000, 4 + random.next() % 20, schedule % 3 == 0 ? WhenFull::refuse_new : WhenFull::evict_idle);
         config.idle = schedule % 2 == 0 ? Duration(0) : Duration(1ms);
@@ -136,7 +136,7 @@ TEST(KeyedRateLimiter, keeps_each_keys_bound_through_any_eviction_and_late_calle
         std::map<std::uint64_t, std::vector<Admission>> admitted;
         std::uint64_t asked = 0;
         TimePoint newest = start;
-        for (int step = 0; step < 1500; ++step) {
+        for (int step = 0; step < 1000; ++step) {
             newest += Duration{static_cast<std::int64_t>(random.next() % 400'000)};
             const TimePoint now = newest - Duration{static_cast<std::int64_t>(random.next() % 3'000'000)};
             const std::uint64_t key = random.next() % 30;
@@ -154,8 +154,8 @@ TEST(KeyedRateLimiter, keeps_each_keys_bound_through_any_eviction_and_late_calle
         evicted_live += limiter.stats().evicted_live_total;
         evicted_full += limiter.stats().evicted_full_total;
     }
-    EXPECT_GT(evicted_live, 1000U);
-    EXPECT_GT(evicted_full, 1000U);
+    EXPECT_GT(evicted_live, 500U);
+    EXPECT_GT(evicted_full, 500U);
 }
 
 TEST(KeyedRateLimiter, returns_to_its_first_size_when_all_keys_are_idle) {

@@ -78,13 +78,13 @@ TEST(KeyedRateLimiter, refuses_more_than_the_capacity_for_good) {
     EXPECT_EQ(limiter.stats().rejected.exceeds_capacity, 1U);
 }
 
-TEST(KeyedRateLimiter, does_not_drift_over_a_million_seconds) {
+TEST(KeyedRateLimiter, does_not_drift_over_a_hundred_thousand_seconds) {
     KeyedRateLimiter limiter{one_tier(3, 3)};
     std::uint64_t admitted = taken(limiter, "alice", start) - 3;
-    for (int second = 1; second <= 1'000'000; ++second) {
+    for (int second = 1; second <= 100'000; ++second) {
         for (int token = 0; token < 4; ++token) admitted += limiter.acquire("alice", 1, start + second * 1s) ? 1U : 0U;
     }
-    EXPECT_EQ(admitted, 3'000'000U);
+    EXPECT_EQ(admitted, 300'000U);
 }
 
 TEST(KeyedRateLimiter, admits_with_a_tier_given_by_the_call_which_the_key_keeps) {

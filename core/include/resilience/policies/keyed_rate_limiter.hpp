@@ -124,7 +124,7 @@ class KeyedRateLimiter {
     explicit KeyedRateLimiter(Checked&& checked);
 
     Shard& shard_of(const KeyDigest& digest) const noexcept;
-    Answer ask(const Ask& ask) noexcept;
+    bool ask(const Ask& ask, Answer& answer) noexcept;
     std::expected<void, Rejection> answer(const Ask& ask) noexcept;
     bool move_origins(TimePoint now) noexcept;
 
