@@ -44,13 +44,13 @@ bool KeyRoom::take() noexcept {
 
 bool KeyedBucket::count(bool was_admitted) noexcept {
     if (admitted == largest_count || rejected == largest_count) [[unlikely]] {
-        admitted = (admitted / 2) & largest_count;
-        rejected = (rejected / 2) & largest_count;
+        admitted = (std::uint64_t{admitted} / 2) & largest_count;
+        rejected = (std::uint64_t{rejected} / 2) & largest_count;
     }
     if (was_admitted) {
-        admitted = (admitted + 1) & largest_count;
+        admitted = (std::uint64_t{admitted} + 1) & largest_count;
     } else {
-        rejected = (rejected + 1) & largest_count;
+        rejected = (std::uint64_t{rejected} + 1) & largest_count;
     }
     // Not std::has_single_bit, which calls a function where the processor's instruction is not assumed.
     return asked() >= 16 && (asked() & (asked() - 1)) == 0;

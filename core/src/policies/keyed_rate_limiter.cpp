@@ -152,7 +152,7 @@ KeyedRateLimiter::Tier KeyedRateLimiter::tier(std::string_view name) const {
 
 // ---- requests -------------------------------------------------------------------------------------------------------
 
-bool KeyedRateLimiter::ask(const Ask& ask, Answer& answer) noexcept {
+bool KeyedRateLimiter::ask(const Ask& ask, Answer& answer) const noexcept {
     Shard& shard = shard_of(ask.digest);
     for (;;) {
         {
@@ -169,7 +169,7 @@ bool KeyedRateLimiter::ask(const Ask& ask, Answer& answer) noexcept {
     }
 }
 
-std::expected<void, Rejection> KeyedRateLimiter::answer(const Ask& request) noexcept {
+std::expected<void, Rejection> KeyedRateLimiter::answer(const Ask& request) const noexcept {
     Answer given;
     if (ask(request, given)) return {};
     Rejection why{.reason = RejectionReason::load_shed, .kind = PolicyKind::rate_limiter, .policy = name_};
@@ -202,6 +202,28 @@ std::expected<void, Rejection> KeyedRateLimiter::try_acquire(const KeyView& key,
 std::expected<void, Rejection> KeyedRateLimiter::try_acquire(const KeyView& key, Tier tier, std::uint64_t tokens,
                                                              TimePoint now) noexcept {
     return answer({{key, digest_of(key, seed_), tier.place_, tokens, now}});
+}
+
+KeyedRateLimiter::KeyGate::KeyGate(const KeyedRateLimiter& limiter, const KeyView& key,
+                                   std::optional<std::uint8_t> tier)
+    : limiter_(&limiter),
+      digest_(digest_of(key, limiter.seed_)),
+      text_(key.text()),
+      is_number_(key.is_number()),
+      tier_(tier) {}
+
+std::expected<KeyedRateLimiter::KeyGate::Permit, Rejection> KeyedRateLimiter::KeyGate::try_acquire(
+    TimePoint now, const CallContext& context) noexcept {
+    const KeyView key = is_number_ ? KeyView(digest_.rest) : KeyView(text_);
+    const auto given = limiter_->answer({{key, digest_, tier_, context.tokens(), now}});
+    if (given) return Permit{};
+    return std::unexpected(given.error());
+}
+
+KeyedRateLimiter::KeyGate KeyedRateLimiter::for_key(const KeyView& key) const { return {*this, key, std::nullopt}; }
+
+KeyedRateLimiter::KeyGate KeyedRateLimiter::for_key(const KeyView& key, Tier tier) const {
+    return {*this, key, tier.place_};
 }
 
 std::uint64_t KeyedRateLimiter::available(const KeyView& key, TimePoint now) const noexcept {
@@ -253,7 +275,7 @@ void KeyedRateLimiter::set_tier(Tier tier, std::uint64_t capacity, double refill
 }
 
 // Carries all tiers over to an origin at `now` when 9.1 years have passed. False if there is no memory for it.
-bool KeyedRateLimiter::move_origins(TimePoint now) noexcept {
+bool KeyedRateLimiter::move_origins(TimePoint now) const noexcept {
     const std::lock_guard lock(levers_->mutex);
     const std::size_t tiers = levers_->tiers.size();
     // A tier that was changed ahead of time takes the others along.

@@ -40,6 +40,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <resilience/base/call_context.hpp>
 #include <resilience/base/rejection.hpp>
 #include <resilience/base/time.hpp>
 #include <resilience/measure/key_view.hpp>
@@ -63,6 +64,9 @@ class KeyedRateLimiter {
         std::uint8_t place_;
     };
 
+    // A limiter and one of its keys: a gate of a pipeline, which outlives neither.
+    class KeyGate;
+
     // Throws ConfigError naming every bad field, or std::bad_alloc. Unnamed: its rejections carry no name.
     explicit KeyedRateLimiter(KeyedRateLimiterConfig config);
     KeyedRateLimiter(std::string name, KeyedRateLimiterConfig config);
@@ -85,6 +89,11 @@ class KeyedRateLimiter {
                                                              TimePoint now = Clock::now()) noexcept;
     [[nodiscard]] std::expected<void, Rejection> try_acquire(const KeyView& key, Tier tier, std::uint64_t tokens = 1,
                                                              TimePoint now = Clock::now()) noexcept;
+
+    // The limiter as one key sees it, for a pipeline. The key is copied, and hashed only here.
+    [[nodiscard]] KeyGate for_key(const KeyView& key) const;
+    // Each call gives the key that tier.
+    [[nodiscard]] KeyGate for_key(const KeyView& key, Tier tier) const;
 
     // Whole tokens that the key has at `now`. Does not make it known.
     [[nodiscard]] std::uint64_t available(const KeyView& key, TimePoint now = Clock::now()) const noexcept;
@@ -124,15 +133,39 @@ class KeyedRateLimiter {
     explicit KeyedRateLimiter(Checked&& checked);
 
     Shard& shard_of(const KeyDigest& digest) const noexcept;
-    bool ask(const Ask& ask, Answer& answer) noexcept;
-    std::expected<void, Rejection> answer(const Ask& ask) noexcept;
-    bool move_origins(TimePoint now) noexcept;
+    bool ask(const Ask& ask, Answer& answer) const noexcept;
+    std::expected<void, Rejection> answer(const Ask& ask) const noexcept;
+    bool move_origins(TimePoint now) const noexcept;
 
     std::string_view name_;  // interned
     KeySeed seed_;
     std::size_t shard_count_;
     std::unique_ptr<Shard[]> shards_;
     std::unique_ptr<Levers> levers_;
+};
+
+//     auto acme = per_tenant.for_key("acme", gold);
+//     Pipeline guarded{acme, breaker};
+//     guarded.execute(CallOptions{.tokens = cost}, [&] { return call(); });
+class KeyedRateLimiter::KeyGate {
+  public:
+    // Tokens are spent by asking: giving them back would break the bound.
+    struct Permit {
+        template <class Step>
+        void settle(const Step&) const noexcept {}
+    };
+    // As the limiter's, with the tokens of the call.
+    [[nodiscard]] std::expected<Permit, Rejection> try_acquire(TimePoint now, const CallContext& context) noexcept;
+
+  private:
+    friend class KeyedRateLimiter;
+    KeyGate(const KeyedRateLimiter& limiter, const KeyView& key, std::optional<std::uint8_t> tier);
+
+    const KeyedRateLimiter* limiter_;
+    KeyDigest digest_;
+    std::string text_;
+    bool is_number_;
+    std::optional<std::uint8_t> tier_;
 };
 
 }  // namespace resilience::inline v1
