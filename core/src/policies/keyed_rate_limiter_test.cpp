@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <resilience/base/config_error.hpp>
+#include <resilience/base/random.hpp>
 #include <resilience/policies/keyed_rate_limiter.hpp>
 #include <string>
 #include <vector>
@@ -136,6 +138,42 @@ TEST(KeyedRateLimiter, changes_a_tier_live_and_keeps_the_tokens_of_its_keys) {
     EXPECT_EQ(limiter.tiers()[0], (KeyTierConfig{"bronze", 2, 1}));
     EXPECT_THROW(limiter.set_tier(bronze, 0, 1), ConfigError);
     EXPECT_EQ(limiter.tiers()[0].capacity, 2U);
+}
+
+// Whole milliseconds and whole tokens a millisecond, so that the model needs no fractions.
+TEST(KeyedRateLimiter, decides_as_a_plain_model_does_over_any_changes_of_tiers) {
+    Random random(9);
+    for (int schedule = 0; schedule < 50; ++schedule) {
+        KeyedRateLimiter limiter{
+            {.tiers = {{"a", 10, 1000}, {"b", 40, 2000}, {"c", 25, 5000}}, .max_keys = 10, .seed = known_seed}};
+        const std::vector<KeyedRateLimiter::Tier> tiers{limiter.tier("a"), limiter.tier("b"), limiter.tier("c")};
+        std::vector<std::uint64_t> capacity{10, 40, 25};
+        std::vector<std::uint64_t> each_millisecond{1, 2, 5};
+        std::uint64_t tier = 0;
+        std::uint64_t level = 9;
+        TimePoint now = start;
+        ASSERT_TRUE(limiter.acquire("alice", 1, now));
+        for (int step = 0; step < 500; ++step) {
+            const std::uint64_t waited = random.next() % 8;
+            now += waited * 1ms;
+            level = std::min(capacity[tier], level + waited * each_millisecond[tier]);
+            if (random.next() % 10 == 0) {
+                const std::size_t changed = random.next() % 3;
+                capacity[changed] = 1 + random.next() % 50;
+                each_millisecond[changed] = 1 + random.next() % 5;
+                limiter.set_tier(tiers[changed], capacity[changed],
+                                 1000.0 * static_cast<double>(each_millisecond[changed]), now);
+                level = std::min(level, capacity[tier]);
+            }
+            if (random.next() % 4 == 0) tier = random.next() % 3;
+            level = std::min(level, capacity[tier]);
+            const std::uint64_t tokens = random.next() % 12;
+            const bool expected = tokens <= level;
+            ASSERT_EQ(limiter.acquire("alice", tiers[tier], tokens, now), expected) << schedule << ' ' << step;
+            level -= expected ? tokens : 0;
+            ASSERT_EQ(limiter.available("alice", now), level) << schedule << ' ' << step;
+        }
+    }
 }
 
 TEST(KeyedRateLimiter, keeps_an_assigned_tier_until_the_key_is_released) {

@@ -53,7 +53,7 @@ namespace resilience::inline v1 {
 
 class KeyedRateLimiter {
   public:
-    // One of this limiter's tiers, by its place in the configuration.
+    // One of a limiter's tiers, by its place in the configuration. Good for the limiter it is from alone.
     class Tier {
       public:
         [[nodiscard]] std::size_t place() const noexcept { return place_; }
@@ -105,7 +105,8 @@ class KeyedRateLimiter {
     void release(const KeyView& key) noexcept;
 
     // Changes a tier's numbers for all its keys while calls run; its name stays. Takes each shard's lock in turn for
-    // some 10 ns a key. Afterwards an older `now` counts as this one. Throws ConfigError or std::bad_alloc, and then
+    // some 10 ns a key. A key that is not held is as full as before: a new one has all of the new capacity. Afterwards
+    // an older `now` counts as this one. Throws ConfigError or std::bad_alloc, and then
     // nothing has changed.
     void set_tier(Tier tier, std::uint64_t capacity, double refill_rate, TimePoint now = Clock::now());
     [[nodiscard]] std::vector<KeyTierConfig> tiers() const;
