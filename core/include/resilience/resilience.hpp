@@ -45,10 +45,12 @@
 #include <resilience/policies/fixed_window_limiter.hpp>
 #include <resilience/policies/keyed.hpp>
 #include <resilience/policies/keyed_rate_limiter.hpp>
+#include <resilience/policies/concurrent_retry_budget.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/reservation.hpp>
 #include <resilience/policies/retry.hpp>
 #include <resilience/policies/sliding_log_limiter.hpp>
+#include <resilience/policies/retry_budget.hpp>
 #include <resilience/policies/with_classifier.hpp>
 
 // Composition: one call through several policies.

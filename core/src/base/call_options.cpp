@@ -23,6 +23,8 @@ std::string_view to_string(RetryStop stop) noexcept {
             return "circuit_open";
         case RetryStop::cancelled:
             return "cancelled";
+        case RetryStop::max_duration:
+            return "max_duration";
     }
     return "unknown";
 }

@@ -125,7 +125,8 @@ TEST(RetryStop, values_and_names_are_pinned) {
                               {RetryStop::budget, "budget"},
                               {RetryStop::max_delay, "max_delay"},
                               {RetryStop::circuit_open, "circuit_open"},
-                              {RetryStop::cancelled, "cancelled"}});
+                              {RetryStop::cancelled, "cancelled"},
+                              {RetryStop::max_duration, "max_duration"}});
 }
 
 TEST(EventKind, values_and_names_are_pinned_and_each_is_a_change_or_of_a_call) {

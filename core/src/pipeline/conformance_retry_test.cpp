@@ -22,6 +22,7 @@ struct Reply {
 constexpr Reply S{.value = 1};
 constexpr Reply F{.result = CallResult::failure};
 constexpr Reply final_failure{.value = 7, .result = CallResult::failure, .retryable = false};
+constexpr Reply final_word{.value = 3, .result = CallResult::failure};
 constexpr Reply come_back_after(Duration wait) { return {.result = CallResult::failure, .retry_after = wait}; }
 
 struct JudgeReply {
@@ -35,6 +36,14 @@ constexpr RetryConfig constant(std::uint32_t attempts, Duration delay) {
 }
 constexpr RetryConfig exponential(std::uint32_t attempts, Duration base, Duration cap = 30s) {
     return {.max_attempts = attempts, .base_delay = base, .max_delay = cap, .multiplier = 2.0, .jitter = false};
+}
+
+constexpr RetryConfig linear(std::uint32_t attempts, Duration base) {
+    return {.max_attempts = attempts, .base_delay = base, .backoff_kind = BackoffKind::linear, .jitter = false};
+}
+constexpr RetryConfig limited(RetryConfig config, Duration max_duration) {
+    config.max_duration = max_duration;
+    return config;
 }
 
 struct Row {
@@ -61,10 +70,19 @@ std::vector<Row> rows() {
         row("RT_4", constant(3, 500ms), {F}, 3, {500ms, 500ms}, exhausted),
         row("RT_6", constant(3, 500ms), {final_failure}, 1, {}, not_retryable),
         row("RT_10", exponential(3, 500ms), {F}, 3, {500ms, 1000ms}, exhausted),
+        row("RT_12", constant(3, 500ms), {{.value = 1, .result = CallResult::failure}, F, final_word}, 3,
+            {500ms, 500ms}, exhausted),
         row("RT_17", constant(13, 500ms), {F}, 13, std::vector<Duration>(12, 500ms), exhausted),
+        row("RT_26", linear(4, 2s), {F}, 4, {2s, 4s, 6s}, exhausted),
+        row("RT_29", constant(RetryConfig::unlimited, 0ms), {F, F, F, F, F, S}, 6, std::vector<Duration>(5, 0ms),
+            succeeded),
         row("RT_30", constant(4, 0ms), {F}, 4, {0ms, 0ms, 0ms}, exhausted),
         row("RT_31", exponential(7, 1ms, 10ms), {F}, 7, {1ms, 2ms, 4ms, 8ms, 10ms, 10ms}, exhausted),
         row("RT_32", exponential(6, 2s, 30s), {F}, 6, {2s, 4s, 8s, 16s, 30s}, exhausted),
+        row("RT_34", limited(constant(9, 150ms), 200ms), {F}, 2, {150ms}, max_duration),
+        row("RT_34_a_deadline_before_it", limited(constant(9, 150ms), 200ms), {F}, 1, {}, deadline, {.timeout = 150ms}),
+        row("RT_34_exactly_at_it", limited(constant(9, 100ms), 200ms), {F}, 2, {100ms}, max_duration),
+        row("RT_34_just_before_it", limited(constant(9, 100ms), 200ms + 1ns), {F}, 3, {100ms, 100ms}, max_duration),
         row("RT_35", constant(9, 600ms), {F}, 2, {600ms}, deadline, {.timeout = 1s}),
     };
 }
@@ -95,6 +113,8 @@ struct Observed {
     }
 };
 
+bool gave_up(RetryStop stop) { return stop == RetryStop::deadline || stop == RetryStop::max_duration; }
+
 template <class Run>
 void holds(const Row& described) {
     const Observed<Run> seen(described);
@@ -115,7 +135,7 @@ void holds(const Row& described) {
     EXPECT_EQ(seen.stats.success_retried, described.stop == RetryStop::succeeded ? 1U : 0U);
     EXPECT_EQ(seen.stats.exhausted, described.stop == RetryStop::exhausted ? 1U : 0U);
     EXPECT_EQ(seen.stats.not_retryable, described.stop == RetryStop::not_retryable ? 1U : 0U);
-    EXPECT_EQ(seen.stats.gave_up, described.stop == RetryStop::deadline ? 1U : 0U);
+    EXPECT_EQ(seen.stats.gave_up, gave_up(described.stop) ? 1U : 0U);
 }
 
 class Conformance : public testing::TestWithParam<Row> {};
@@ -210,6 +230,19 @@ TYPED_TEST(RetryConformance, RT_21_cancelled_while_running_a_retryable_value_is_
     const auto stats = breaker.stats(this->run.now());
     EXPECT_EQ(stats.failure, 0U) << "a caller that gave up is nobody's failure";
     EXPECT_EQ(stats.cancelled, 1U);
+}
+
+TYPED_TEST(RetryConformance, RT_33_an_attempt_that_outlasts_the_duration_is_the_last) {
+    Pipeline guarded{classify(JudgeReply{}), limited(constant(9, 0ms), 100ms)};
+    int attempts = 0;
+    CallReport report;
+    auto answer = this->run.execute(guarded, CallOptions{.report = &report}, {}, [&] {
+        if (++attempts == 2) this->run.take(120ms);
+        return F;
+    });
+    ASSERT_TRUE(answer) << "the last failure itself";
+    EXPECT_EQ(attempts, 2);
+    EXPECT_EQ(report.retry_stopped, RetryStop::max_duration);
 }
 
 TYPED_TEST(RetryConformance, RT_37_never_earlier_than_the_callee_asked) {

@@ -35,7 +35,9 @@ NotedStage noted(const Bulkhead& bulkhead) {
             .max_wait = config.max_wait};
 }
 NotedStage noted(const Retry& retry) {
-    return {.kind = PolicyKind::retry, .name = retry.name(), .retry = retry.config()};
+    NotedStage stage{.kind = PolicyKind::retry, .name = retry.name(), .retry = retry.config()};
+    if (retry.has_delay_function()) stage.retry.base_delay = Duration::zero();  // what it will say is not known
+    return stage;
 }
 
 namespace {
@@ -89,10 +91,8 @@ class Notes {
                 outside_of(outer, inner) + "a place is held through the pauses between attempts");
         }
         if (retries(outside)) {
-            const std::uint64_t most =
-                std::uint64_t{outside.retry.max_attempts} * std::uint64_t{stages_[inner].retry.max_attempts};
             add(NoteKind::nested_retries, outer,
-                outside_of(outer, inner) + "attempts multiply, up to " + std::to_string(most) + " for one call");
+                outside_of(outer, inner) + "attempts multiply, " + most_attempts(outside.retry, stages_[inner].retry));
         }
     }
 
@@ -109,6 +109,7 @@ class Notes {
     void judge_timeout(std::size_t stage) {
         const NotedStage& retry = stages_[stage];
         if (!retries(retry) || !options_.timeout) return;
+        if (retry.retry.max_attempts == RetryConfig::unlimited) return;  // then the timeout is what ends it
         Duration begins{};
         Duration pause{};
         for (std::uint32_t attempt = 1; attempt < retry.retry.max_attempts; ++attempt) {
@@ -136,6 +137,12 @@ class Notes {
     }
     std::string outside_of(std::size_t outer, std::size_t inner) const {
         return described(outer) + " is outside " + described(inner) + ": ";
+    }
+    static std::string most_attempts(const RetryConfig& outside, const RetryConfig& inside) {
+        constexpr std::uint32_t unlimited = RetryConfig::unlimited;
+        if (outside.max_attempts == unlimited || inside.max_attempts == unlimited) return "without limit";
+        const std::uint64_t most = std::uint64_t{outside.max_attempts} * std::uint64_t{inside.max_attempts};
+        return "up to " + std::to_string(most) + " for one call";
     }
     static std::string wait_of(const NotedStage& stage) {
         return stage.max_wait == Duration::max() ? "as long as it takes" : "up to " + duration_text(stage.max_wait);

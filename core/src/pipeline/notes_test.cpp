@@ -98,6 +98,18 @@ TEST_F(NotesTest, a_timeout_shorter_than_the_attempts_is_named) {
     EXPECT_EQ(kinds(guarded.notes({.timeout = 301ms})), Kinds{});
     Pipeline endless{RetryConfig{.max_attempts = 1'000'000, .base_delay = 0ns}};
     EXPECT_EQ(kinds(endless.notes({.timeout = 1ns})), Kinds{}) << "no pause at all";
+    Pipeline unlimited{RetryConfig{.max_attempts = RetryConfig::unlimited, .base_delay = 1ns, .multiplier = 1}};
+    EXPECT_EQ(kinds(unlimited.notes({.timeout = 1h})), Kinds{}) << "the timeout is meant to end it";
+    Retry told{RetryConfig{.base_delay = 1h, .max_delay = 1h},
+               RetryHooks{.delay = [](const AttemptEnd&) { return 0ns; }}};
+    EXPECT_EQ(kinds(Pipeline{told}.notes({.timeout = 1s})), Kinds{}) << "the delay function's word is not known yet";
+}
+
+TEST_F(NotesTest, attempts_without_limit_multiply_without_limit) {
+    const RetryConfig unlimited{.max_attempts = RetryConfig::unlimited};
+    EXPECT_EQ(texts(Pipeline{allow_nested_retry, retry, unlimited}.notes()),
+              (std::vector<std::string>{
+                  "stage 1 (retry \"again\") is outside stage 2 (retry): attempts multiply, without limit"}));
 }
 
 TEST_F(NotesTest, entries_of_every_form_are_seen) {

@@ -1,4 +1,5 @@
 #include "checked_name.hpp"
+#include "retry_extras.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -6,6 +7,7 @@
 #include <resilience/base/duration_text.hpp>
 #include <resilience/policies/retry.hpp>
 #include <sstream>
+#include <utility>
 
 namespace resilience::inline v1 {
 namespace {
@@ -35,13 +37,21 @@ void check_delays(const RetryConfig& config, ConfigProblems& problems) {
 
 std::string_view checked(const std::string* name, const RetryConfig& config) {
     ConfigProblems problems{detail::policy_subject("retry", name)};
-    if (config.max_attempts < 1 || config.max_attempts > most_attempts) {
+    if ((config.max_attempts < 1 || config.max_attempts > most_attempts) &&
+        config.max_attempts != RetryConfig::unlimited) {
         problems.add("max_attempts", "is " + std::to_string(config.max_attempts) +
                                          "; use 1 (no retry) to 1000000, the first attempt included");
     }
     check_delays(config, problems);
+    if (config.max_duration <= Duration::zero()) {
+        problems.add("max_duration", "is " + duration_text(config.max_duration) + "; use more than 0");
+    }
     if (!(config.multiplier >= 1 && config.multiplier <= highest_multiplier)) {
         problems.add("multiplier", "is " + number_text(config.multiplier) + "; use 1 to 1000");
+    }
+    if (config.backoff_kind > BackoffKind::constant) {
+        problems.add("backoff_kind", "is " + std::to_string(static_cast<unsigned>(config.backoff_kind)) +
+                                         "; use exponential, linear or constant");
     }
     if (config.jitter_kind > JitterKind::decorrelated) {
         problems.add("jitter_kind", "is " + std::to_string(static_cast<unsigned>(config.jitter_kind)) +
@@ -74,9 +84,15 @@ Duration longest_backoff(const RetryConfig& config, std::uint32_t attempt, Durat
         return std::min(scaled(std::max(config.base_delay, previous), 3), config.max_delay);
     }
     // Also where a product would be 0 * infinity, or would round a delay that does not grow.
-    if (attempt <= 1 || config.multiplier == 1 || config.base_delay == Duration::zero()) {
+    if (attempt <= 1 || config.backoff_kind == BackoffKind::constant || config.base_delay == Duration::zero()) {
         return std::min(config.base_delay, config.max_delay);
     }
+    if (config.backoff_kind == BackoffKind::linear) {
+        std::int64_t delay = 0;
+        if (__builtin_mul_overflow(config.base_delay.count(), attempt, &delay)) return config.max_delay;
+        return std::min(Duration{delay}, config.max_delay);
+    }
+    if (config.multiplier == 1) return std::min(config.base_delay, config.max_delay);
     return std::min(scaled(config.base_delay, std::pow(config.multiplier, attempt - 1)), config.max_delay);
 }
 
@@ -99,15 +115,37 @@ Duration backoff_delay(const RetryConfig& config, std::uint32_t attempt, Duratio
     return delay;
 }
 
-Retry::Retry(RetryConfig config) : config_(config), name_(checked(nullptr, config)) {}
-
-Retry::Retry(std::string name, RetryConfig config) : config_(config), name_(checked(&name, config)) {}
-
 namespace {
+
+// A null pointer is no budget.
+bool is_budget(const SharedRetryBudget& budget) {
+    const auto* tokens = std::get_if<std::shared_ptr<RetryBudget>>(&budget);
+    const auto* places = std::get_if<std::shared_ptr<ConcurrentRetryBudget>>(&budget);
+    return (tokens != nullptr && *tokens) || (places != nullptr && *places);
+}
 
 Next stopped(RetryStop stop) noexcept { return Next{.stop = stop}; }
 
 }  // namespace
+
+Retry::Retry(const std::string* name, const RetryConfig& config, RetryHooks hooks, SharedRetryBudget budget)
+    : config_(config), name_(checked(name, config)) {
+    if (!hooks.delay && !hooks.before_retry && !is_budget(budget)) return;
+    extras_ = std::make_unique<Extras>();
+    extras_->hooks = std::move(hooks);
+    extras_->budget = std::move(budget);
+}
+
+Retry::Retry(RetryConfig config) : Retry(nullptr, config, {}, {}) {}
+Retry::Retry(std::string name, RetryConfig config) : Retry(&name, config, {}, {}) {}
+Retry::Retry(RetryConfig config, SharedRetryBudget budget) : Retry(nullptr, config, {}, std::move(budget)) {}
+Retry::Retry(std::string name, RetryConfig config, SharedRetryBudget budget)
+    : Retry(&name, config, {}, std::move(budget)) {}
+Retry::Retry(RetryConfig config, RetryHooks hooks, SharedRetryBudget budget)
+    : Retry(nullptr, config, std::move(hooks), std::move(budget)) {}
+Retry::Retry(std::string name, RetryConfig config, RetryHooks hooks, SharedRetryBudget budget)
+    : Retry(&name, config, std::move(hooks), std::move(budget)) {}
+Retry::~Retry() = default;
 
 Next Retry::next(const AttemptEnd& end, Random& random) const noexcept {
     if (end.refused) return after_refusal(end, random);
@@ -126,8 +164,10 @@ Next Retry::next(const AttemptEnd& end, Random& random) const noexcept {
     if (!end.retryable) return stopped(RetryStop::not_retryable);
     if (end.result == CallResult::overloaded && !end.retry_after) return stopped(RetryStop::not_retryable);
     if (end.attempt >= config_.max_attempts) return stopped(RetryStop::exhausted);
+    const std::optional<Duration> asked = asked_delay(end);
+    if (asked && *asked < Duration::zero()) return stopped(RetryStop::not_retryable);
     if (end.retry_after > config_.max_delay) return stopped(RetryStop::max_delay);
-    return pause(end, random);
+    return pause(end, asked, random);
 }
 
 Next Retry::after_refusal(const AttemptEnd& end, Random& random) const noexcept {
@@ -149,73 +189,33 @@ Next Retry::after_refusal(const AttemptEnd& end, Random& random) const noexcept 
     const bool circuit = end.reason == RejectionReason::circuit_open || end.reason == RejectionReason::half_open_full ||
                          end.reason == RejectionReason::forced_open;
     if (circuit && !end.retry_after) return stopped(RetryStop::circuit_open);
-    if (end.retry_after > longest_backoff(config_, end.attempt, end.previous_delay)) {
-        return stopped(RetryStop::circuit_open);
-    }
-    return pause(end, random);
+    const std::optional<Duration> asked = asked_delay(end);
+    if (asked && *asked < Duration::zero()) return stopped(RetryStop::not_retryable);
+    const Duration longest = asked ? *asked : longest_backoff(config_, end.attempt, end.previous_delay);
+    if (end.retry_after > longest && !(circuit && config_.wait_for_circuit)) return stopped(RetryStop::circuit_open);
+    return pause(end, asked, random);
 }
 
-Next Retry::pause(const AttemptEnd& end, Random& random) const noexcept {
+Next Retry::pause(const AttemptEnd& end, std::optional<Duration> asked, Random& random) const noexcept {
     const double unit = config_.jitter ? random.unit() : 0;
-    Duration delay = backoff_delay(config_, end.attempt, end.previous_delay, unit);
-    const Duration left = end.deadline == never ? Duration::max() : time_between(end.at, end.deadline);
+    Duration delay = asked ? *asked : backoff_delay(config_, end.attempt, end.previous_delay, unit);
+    const Duration before_deadline = end.deadline == never ? Duration::max() : time_between(end.at, end.deadline);
+    const Duration of_duration = config_.max_duration == Duration::max()
+                                     ? Duration::max()
+                                     : time_between(end.at, saturating_add(end.call_began, config_.max_duration));
+    const Duration left = std::min(before_deadline, of_duration);
     if (end.retry_after && *end.retry_after > delay) {
         const Duration requested = *end.retry_after;
         delay = requested;
         if (config_.jitter) {
-            // `left` itself would be too late.
-            const Duration longest =
-                std::min({scaled(requested, 1 + spread_after_request), config_.max_delay, left - Duration{1}});
+            // Only a circuit that is waited for may ask for more than max_delay. `left` itself would be too late.
+            const Duration most = requested > config_.max_delay ? Duration::max() : config_.max_delay;
+            const Duration longest = std::min({scaled(requested, 1 + spread_after_request), most, left - Duration{1}});
             if (longest > requested) delay = between(requested, longest, random.unit());
         }
     }
-    if (delay >= left) return stopped(RetryStop::deadline);
+    if (delay >= left) return stopped(of_duration < before_deadline ? RetryStop::max_duration : RetryStop::deadline);
     return Next{.resume = saturating_add(end.at, delay), .delay = delay};
-}
-
-void Retry::count_end(bool success, RetryStop stop, std::uint32_t attempts) noexcept {
-    if (attempts > 1) counters_.add(retries, attempts - 1);
-    if (success || stop == RetryStop::not_needed || stop == RetryStop::succeeded) {
-        counters_.add(attempts > 1 ? success_retried : success_first);
-    } else if (stop == RetryStop::exhausted) {
-        counters_.add(exhausted);
-    } else if (stop == RetryStop::not_retryable) {
-        counters_.add(not_retryable);
-    } else {
-        counters_.add(gave_up);
-    }
-}
-
-void Retry::publish_retry(const AttemptEnd& end, const Next& next) noexcept {
-    events_.publish(Event{.kind = EventKind::retry,
-                          .policy = PolicyKind::retry,
-                          .name = name_,
-                          .at = end.at,
-                          .retry_after = next.delay,
-                          .reason = end.reason,
-                          .result = end.result,
-                          .attempt = end.attempt});
-}
-
-RetryStats Retry::stats() const {
-    // Ends first, with acquire: every end that is seen has its beginning seen too, so the difference is never negative.
-    const std::uint64_t ended = counters_.read_acquire(sleeps_ended);
-    RetryStats stats{.success_first = counters_.read(success_first),
-                     .success_retried = counters_.read(success_retried),
-                     .exhausted = counters_.read(exhausted),
-                     .not_retryable = counters_.read(not_retryable),
-                     .gave_up = counters_.read(gave_up),
-                     .retries = counters_.read(retries),
-                     .sleeping = counters_.read(sleeps_begun) - ended,
-                     .listener_exceptions = events_.listener_exceptions(),
-                     .events_dropped = events_.dropped()};
-    stats.calls = stats.success_first + stats.success_retried + stats.exhausted + stats.not_retryable + stats.gave_up;
-    stats.attempts = stats.calls + stats.retries;
-    return stats;
-}
-
-Subscription Retry::on_event(Listener listener, EventKinds kinds) {
-    return events_.subscribe(std::move(listener), kinds);
 }
 
 }  // namespace resilience::inline v1

@@ -78,6 +78,22 @@ TEST(RetryBackoff, decorrelated_jitter_grows_from_the_delay_before) {
     EXPECT_EQ(backoff_delay(config, 3, Duration::max(), 0), 100ms);
 }
 
+TEST(RetryBackoff, linear_delays_grow_by_the_base_and_never_overflow) {
+    const RetryConfig config{.base_delay = 2s, .max_delay = 7s, .backoff_kind = BackoffKind::linear, .jitter = false};
+    EXPECT_EQ(delays(config, 5), (std::vector<Duration>{2s, 4s, 6s, 7s, 7s}));
+    RetryConfig longest = config;
+    longest.max_delay = Duration::max();
+    EXPECT_EQ(longest_backoff(longest, 0xFFFF'FFFF, 0ns), 0xFFFF'FFFFLL * Duration{2s});
+    longest.base_delay = Duration::max() / 2;
+    EXPECT_EQ(longest_backoff(longest, 2, 0ns), Duration::max() - 1ns);
+    EXPECT_EQ(longest_backoff(longest, 3, 0ns), Duration::max());
+}
+
+TEST(RetryBackoff, constant_delays_ignore_the_multiplier) {
+    const RetryConfig config{.base_delay = 2s, .multiplier = 3, .backoff_kind = BackoffKind::constant, .jitter = false};
+    EXPECT_EQ(delays(config, 3), (std::vector<Duration>{2s, 2s, 2s}));
+}
+
 TEST(RetryBackoff, same_random_number_same_delay) {
     const RetryConfig config{};
     EXPECT_EQ(backoff_delay(config, 3, 0ns, 0.3), backoff_delay(config, 3, 0ns, 0.3));
@@ -102,6 +118,15 @@ TEST(Conformance, BO_4_a_quarter_of_jitter_to_both_sides) {
     EXPECT_EQ(backoff_delay(config, 1, 0ns, 0.4), 950ms);
     EXPECT_EQ(backoff_delay(config, 1, 0ns, 0.6), 1050ms);
     EXPECT_EQ(backoff_delay(config, 1, 0ns, 1), 1250ms);
+}
+
+TEST(Conformance, BO_5_a_quarter_of_jitter_around_linear_growth) {
+    const RetryConfig config{.base_delay = 1s, .backoff_kind = BackoffKind::linear};
+    EXPECT_EQ(backoff_delay(config, 3, 0ns, 0), 2250ms);
+    EXPECT_EQ(backoff_delay(config, 3, 0ns, 0.4), 2850ms);
+    EXPECT_EQ(backoff_delay(config, 3, 0ns, 0.5), 3000ms);
+    EXPECT_EQ(backoff_delay(config, 3, 0ns, 0.6), 3150ms);
+    EXPECT_EQ(backoff_delay(config, 3, 0ns, 1), 3750ms);
 }
 
 TEST(Conformance, BO_7_a_day_doubled_a_thousand_times_is_the_longest_duration) {
@@ -132,6 +157,42 @@ TEST(Conformance, BO_11_a_half_of_jitter_keeps_to_its_range) {
     }
     EXPECT_LT(shortest, 52ms);
     EXPECT_GT(longest, 148ms);
+}
+
+TEST(Conformance, BO_12_a_half_of_jitter_around_exponential_growth) {
+    const RetryConfig config{.base_delay = 100ms, .multiplier = 1.5, .jitter_ratio = 0.5};
+    Random random(12);
+    double expected = 100;  // milliseconds
+    for (std::uint32_t attempt = 1; attempt <= 10; ++attempt, expected *= 1.5) {
+        double shortest = 1e9;
+        double longest = 0;
+        for (int draw = 0; draw < 2'000; ++draw) {
+            const Duration delay = backoff_delay(config, attempt, 0ns, random.unit());
+            const double drawn = std::chrono::duration<double, std::milli>(delay).count();
+            ASSERT_GE(drawn, 0.5 * expected - 1) << attempt;
+            ASSERT_LE(drawn, 1.5 * expected + 1) << attempt;
+            shortest = std::min(shortest, drawn);
+            longest = std::max(longest, drawn);
+        }
+        EXPECT_LT(shortest, 0.55 * expected) << attempt;
+        EXPECT_GT(longest, 1.45 * expected) << attempt;
+    }
+}
+
+TEST(Conformance, BO_15_decorrelated_delays_differ_by_seed_and_repeat_with_it) {
+    const Retry retry(RetryConfig{
+        .max_attempts = 200, .base_delay = 100ms, .max_delay = 30s, .jitter_kind = JitterKind::decorrelated});
+    const auto drawn = [&retry](std::uint64_t seed) {
+        Random random(seed);
+        std::vector<Duration> all;
+        AttemptEnd end{.result = CallResult::failure};
+        for (; end.attempt <= 100; ++end.attempt) {
+            all.push_back(end.previous_delay = retry.next(end, random).delay);
+        }
+        return all;
+    };
+    EXPECT_NE(drawn(15), drawn(16));
+    EXPECT_EQ(drawn(15), drawn(15));
 }
 
 TEST(Conformance, BO_14_delays_at_the_cap_still_spread_below_it) {

@@ -3,6 +3,20 @@
 
 namespace resilience::inline v1 {
 
+std::string_view to_string(BackoffKind kind) noexcept {
+    switch (kind) {
+        case BackoffKind::exponential:
+            return "exponential";
+        case BackoffKind::linear:
+            return "linear";
+        case BackoffKind::constant:
+            return "constant";
+    }
+    return "unknown";
+}
+
+std::ostream& operator<<(std::ostream& out, BackoffKind kind) { return out << to_string(kind); }
+
 std::string_view to_string(JitterKind kind) noexcept {
     switch (kind) {
         case JitterKind::proportional:

@@ -39,6 +39,14 @@ TEST(RetryConfig, each_field_at_and_just_outside_its_range) {
         {{.max_attempts = 1'000'000}, {}},
         {{.max_attempts = 0}, {"max_attempts"}},
         {{.max_attempts = 1'000'001}, {"max_attempts"}},
+        {{.max_attempts = RetryConfig::unlimited}, {}},
+        {{.max_attempts = RetryConfig::unlimited - 1}, {"max_attempts"}},
+        {{.max_duration = 1ns}, {}},
+        {{.max_duration = Duration::max()}, {}},
+        {{.max_duration = 0ns}, {"max_duration"}},
+        {{.max_duration = -1ns}, {"max_duration"}},
+        {{.backoff_kind = BackoffKind::constant}, {}},
+        {{.backoff_kind = static_cast<BackoffKind>(3)}, {"backoff_kind"}},
         {{.base_delay = 0ns}, {}},
         {{.base_delay = -1ns}, {"base_delay"}},
         {{.base_delay = Duration::max(), .max_delay = Duration::max()}, {}},
@@ -91,7 +99,10 @@ TEST(RetryConfig, every_problem_is_named_the_name_included) {
     }
 }
 
-TEST(RetryConfig, jitter_kinds_print_as_they_are_written) {
+TEST(RetryConfig, kinds_print_as_they_are_written) {
+    std::ostringstream kinds;
+    kinds << BackoffKind::exponential << ' ' << BackoffKind::linear << ' ' << BackoffKind::constant;
+    EXPECT_EQ(kinds.str(), "exponential linear constant");
     std::ostringstream text;
     text << JitterKind::proportional << ' ' << JitterKind::full << ' ' << JitterKind::equal << ' '
          << JitterKind::decorrelated;

@@ -22,12 +22,13 @@ enum class RetryStop : std::uint8_t {
     not_needed = 0,     // no retry in the pipeline, or the first attempt succeeded
     succeeded = 1,      // a later attempt succeeded
     exhausted = 2,      // max_attempts made
-    not_retryable = 3,  // the verdict says so
+    not_retryable = 3,  // the verdict says so, or the delay function
     deadline = 4,       // the next attempt would begin at or after the deadline
     budget = 5,         // the retry budget is spent
     max_delay = 6,      // the callee asked for a longer pause than max_delay
     circuit_open = 7,   // refused inside, and the refusal outlasts the pause this attempt would have made
     cancelled = 8,      // the caller gave up
+    max_duration = 9,   // the next attempt would begin after max_duration
 };
 [[nodiscard]] std::string_view to_string(RetryStop stop) noexcept;
 std::ostream& operator<<(std::ostream& out, RetryStop stop);

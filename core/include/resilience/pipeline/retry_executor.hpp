@@ -21,6 +21,11 @@ class RetryExecutor {
     explicit RetryExecutor(RetryConfig config = {}) : RetryExecutor(std::make_shared<Retry>(config)) {}
     explicit RetryExecutor(std::string name, RetryConfig config = {})
         : RetryExecutor(std::make_shared<Retry>(std::move(name), config)) {}
+    RetryExecutor(RetryConfig config, SharedRetryBudget budget)
+        : RetryExecutor(std::make_shared<Retry>(config, std::move(budget))) {}
+    RetryExecutor(std::string name, RetryConfig config, SharedRetryBudget budget)
+        : RetryExecutor(std::make_shared<Retry>(std::move(name), config, std::move(budget))) {}
+    // Made with hooks, or shared with a pipeline.
     explicit RetryExecutor(std::shared_ptr<Retry> retry) : policy_(retry), pipeline_(std::move(retry)) {}
 
     template <class Function>

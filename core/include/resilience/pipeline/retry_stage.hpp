@@ -18,12 +18,14 @@ class RetryStage {
 
     template <class Driver>
     RESILIENCE_HOT Step start(Driver& driver, CallContext& context, TimePoint now) {
+        if (driver.template policy<Index>().has_extras()) [[unlikely]]
+            return start_with_extras(driver.cold(), context, now);
         const Step step = inner_.start(driver, context, now);
         if (step.ok()) [[likely]] {
             driver.template policy<Index>().count_first_success();
             return step;
         }
-        return first(driver.cold(), context, step);
+        return first(driver.cold(), context, step, now);
     }
     template <class Driver>
     RESILIENCE_COLD Step again(Driver& driver, CallContext& context, TimePoint now) {
@@ -37,8 +39,12 @@ class RetryStage {
         if (state.cancelled) return cancelled_while_waiting(driver, now);
         if (now < state.resume) return Step::wait(state.resume);
         stop_waiting(driver, now);
-        if (now >= state.context.deadline()) return give_up(driver, ended_at(state.last, now), RetryStop::deadline);
+        if (const RetryStop late = too_late(driver, now); late != RetryStop::not_needed) {
+            driver.template policy<Index>().end_retry(false, now);
+            return give_up(driver, ended_at(state.last, now), late);
+        }
         ++state.attempt;
+        state.attempt_began = now;
         state.context.set_attempt(++driver.call().tries);  // of the call: nested retries count on, not anew
         // Until it says so: an unwind out of the attempt must not abandon what never waited.
         state.inner_pending = false;
@@ -51,9 +57,17 @@ class RetryStage {
     }
     template <class Driver>
     void abandon(Driver& driver) noexcept {
-        if (kept_->waiting) driver.template policy<Index>().end_sleep();
+        Retry& retry = driver.template policy<Index>();
+        const TimePoint now = driver.now();
+        if (kept_->waiting) {
+            retry.end_sleep();
+            retry.end_retry(false, now);
+        } else if (kept_->attempt > 1) {
+            retry.end_retry(true, now);
+        }
         if (kept_->inner_pending) inner_.abandon(driver);
-        driver.template policy<Index>().count_end(false, RetryStop::cancelled, kept_->attempt);
+        retry.end_call(false, now);
+        retry.count_end(false, RetryStop::cancelled, kept_->attempt);
         kept_.close();
     }
     [[nodiscard]] auto& answer() noexcept { return inner_.answer(); }
@@ -62,6 +76,7 @@ class RetryStage {
     struct State {
         CallContext context;  // a copy: the one outside is lent, and a stage around may lower its deadline meanwhile
         std::uint32_t attempt = 1;
+        TimePoint attempt_began{};
         TimePoint resume{};
         TimePoint waiting_since{};
         Duration previous_delay{};
@@ -78,9 +93,26 @@ class RetryStage {
 
     // The first attempt did not succeed, or did not end: from here on the stage has state of its own.
     template <class Driver>
-    RESILIENCE_COLD Step first(Driver& driver, CallContext& context, Step step) {
-        kept_.open(State{.context = context});
+    RESILIENCE_COLD Step first(Driver& driver, CallContext& context, Step step, TimePoint began) {
+        kept_.open(State{.context = context, .attempt_began = began});
         return next(driver, step);
+    }
+
+    // The same with hooks or a budget: what a call costs then is not asked of calls without.
+    template <class Driver>
+    RESILIENCE_COLD Step start_with_extras(Driver& driver, CallContext& context, TimePoint now) {
+        // A forced unwind out of the attempt ends the call as well.
+        struct BegunCall {
+            Retry* retry;
+            TimePoint began;
+            ~BegunCall() {
+                if (retry != nullptr) retry->end_call(false, began);
+            }
+        } begun{&driver.template policy<Index>(), now};
+        begun.retry->begin_call();
+        const Step step = inner_.start(driver, context, now);
+        begun.retry = nullptr;
+        return first(driver, context, step, now);
     }
 
     template <class Driver>
@@ -88,16 +120,19 @@ class RetryStage {
         State& state = *kept_;
         state.inner_pending = !step.is_done();
         if (state.inner_pending) return step;
+        Retry& retry = driver.template policy<Index>();
+        if (state.attempt > 1) retry.end_retry(true, step.at);
         if (step.ok()) {
             const bool at_once = state.attempt == 1;
             return end(driver, step, true, at_once ? RetryStop::not_needed : RetryStop::succeeded);
         }
         if (state.cancelled || driver.stop_requested()) return cancelled(driver, step.at);
 
-        Retry& retry = driver.template policy<Index>();
         const AttemptEnd attempt_end = describe(driver, step);
         const Next decision = retry.next(attempt_end, driver.random());
         if (!decision.resume) return give_up(driver, step, decision.stop);
+        if (!retry.begin_retry(step.at)) return give_up(driver, step, RetryStop::budget);
+        retry.call_before_retry(attempt_end, decision);
         if (retry.wants_retry_events()) retry.publish_retry(attempt_end, decision);
         retry.begin_sleep();
         state.last = step;
@@ -119,7 +154,9 @@ class RetryStage {
                        .retry_after = {},
                        .deadline = state.context.deadline(),
                        .previous_delay = state.previous_delay,
-                       .reason = step.reason};
+                       .reason = step.reason,
+                       .call_began = state.context.started(),
+                       .took = time_between(state.attempt_began, step.at)};
         if (end.refused) {
             end.retry_after = driver.call().refusal().retry_after;
         } else if (step.is(Step::pushed_back)) {
@@ -138,7 +175,17 @@ class RetryStage {
     template <class Driver>
     RESILIENCE_COLD Step cancelled_while_waiting(Driver& driver, TimePoint now) {
         stop_waiting(driver, now);
+        driver.template policy<Index>().end_retry(false, now);
         return cancelled(driver, now);
+    }
+    // Whoever woke too late: why no attempt begins at `now`; not_needed if one may.
+    template <class Driver>
+    [[nodiscard]] RetryStop too_late(Driver& driver, TimePoint now) noexcept {
+        const CallContext& context = kept_->context;
+        if (now >= context.deadline()) return RetryStop::deadline;
+        const Duration most = driver.template policy<Index>().config().max_duration;
+        const bool over = most != Duration::max() && now >= saturating_add(context.started(), most);
+        return over ? RetryStop::max_duration : RetryStop::not_needed;
     }
     template <class Driver>
     RESILIENCE_COLD Step cancelled(Driver& driver, TimePoint now) {
@@ -154,7 +201,9 @@ class RetryStage {
     template <class Driver>
     Step end(Driver& driver, Step step, bool success, RetryStop why) {
         driver.call().retry_stopped = why;
-        driver.template policy<Index>().count_end(success, why, kept_->attempt);
+        Retry& retry = driver.template policy<Index>();
+        retry.end_call(success, step.at);
+        retry.count_end(success, why, kept_->attempt);
         kept_.close();
         return step;
     }
