@@ -246,6 +246,40 @@ TYPED_TEST(RetryWithBudget, callers_that_wait_for_a_circuit_come_back_spread) {
     EXPECT_EQ(retry.next(end, random).stop, RetryStop::circuit_open) << "it names no time";
 }
 
+// A machine so busy that a thread wakes a second late.
+struct LateTime {
+    ManualTime time;
+    [[nodiscard]] TimePoint now() const noexcept { return time.now(); }
+    void wait_until(TimePoint until, const std::stop_token& stop, Parker& parker) {
+        time.wait_until(until, stop, parker);
+        time.advance(1s);
+    }
+    [[nodiscard]] Random& random() noexcept { return time.random(); }
+};
+
+TEST(RetryWithBudget, who_wakes_too_late_begins_nothing_and_gives_back_what_it_had_paid) {
+    for (const RetryStop limit : {RetryStop::deadline, RetryStop::max_duration, RetryStop::exhausted}) {
+        auto budget = std::make_shared<RetryBudget>(RetryBudgetConfig{.capacity = 5, .trickle = 0});
+        RetryConfig config = attempts_of(2, 100ms);
+        if (limit == RetryStop::max_duration) config.max_duration = 1s;
+        Retry retry(config, budget);
+        Pipeline guarded{classify(JudgeResult{}), retry};
+        CallReport report;
+        const CallOptions options{.timeout = limit == RetryStop::deadline ? 1s : 1h, .report = &report};
+        LateTime late;
+        int attempts = 0;
+        const auto answer = guarded.execute_in(late, options, {}, [&] {
+            ++attempts;
+            return CallResult::failure;
+        });
+        const bool begins = limit == RetryStop::exhausted;
+        EXPECT_EQ(answer.value(), CallResult::failure);
+        EXPECT_EQ(attempts, begins ? 2 : 1) << limit;
+        EXPECT_EQ(report.retry_stopped, limit);
+        EXPECT_EQ(budget->stats(late.now()).balance, begins ? 4 : 5) << limit;
+    }
+}
+
 TEST(RetryWithBudget, an_abandoned_call_returns_what_it_held) {
     auto tokens = std::make_shared<RetryBudget>(RetryBudgetConfig{.capacity = 5, .trickle = 0});
     auto places = std::make_shared<ConcurrentRetryBudget>();

@@ -25,7 +25,8 @@ class RetryStage {
             driver.template policy<Index>().count_first_success();
             return step;
         }
-        return first(driver.cold(), context, step, now);
+        // Only hooks want to know when the attempt began: keeping `now` for them costs a success two instructions.
+        return first(driver.cold(), context, step, TimePoint{});
     }
     template <class Driver>
     RESILIENCE_COLD Step again(Driver& driver, CallContext& context, TimePoint now) {
