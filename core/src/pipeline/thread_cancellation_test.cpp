@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <memory>
 #include <resilience/pipeline/pipeline.hpp>
 #include <stop_token>
 #include <string>
@@ -106,6 +107,30 @@ TEST(ThreadCancellationInBackOff, ends_the_sleep_and_returns_every_permit) {
         EXPECT_EQ(bulkhead.stats().in_use, 0U);
         EXPECT_EQ(retry.stats().sleeping, 0U);
         EXPECT_EQ(retry.stats().gave_up, 1U);
+    }
+}
+
+// In the first attempt, in a later one, in the back-off between them.
+TEST(ThreadCancellationWithBudget, returns_what_the_call_had_taken_of_it) {
+    for (const std::uint32_t last_attempt : {1U, 2U, 0U}) {
+        auto places = std::make_shared<ConcurrentRetryBudget>();
+        const Duration delay = last_attempt == 0 ? 1h : 0h;
+        Retry retry({.base_delay = delay, .max_delay = 1h, .jitter = false}, places);
+        Pipeline guarded{retry};
+        CancellableThread caller([&] {
+            (void)guarded.execute([&](CallContext& call) -> std::expected<int, std::string> {
+                if (call.attempt() == last_attempt) cancel_this_thread();
+                return std::unexpected("down");
+            });
+        });
+        if (last_attempt == 0) {
+            while (retry.stats().sleeping == 0) std::this_thread::yield();
+            EXPECT_EQ(places->stats().retries, 1U);
+            caller.cancel();
+        }
+        EXPECT_TRUE(caller.was_cancelled());
+        EXPECT_EQ(places->stats().calls, 0U) << last_attempt;
+        EXPECT_EQ(places->stats().retries, 0U) << last_attempt;
     }
 }
 
