@@ -88,8 +88,9 @@ TEST_F(AdminServerEndpoints, readiness_names_the_dependencies_and_comes_back_wit
     manager.circuit_breaker("b")->force_open();
     const Response failing = ask("GET", "/readyz");
     EXPECT_EQ(failing.status, 503);
-    EXPECT_EQ(json_of(failing)["dependencies"], nlohmann::json::parse(R"({"a":{"state":"closed","severity":"healthy"},
-                                        "b":{"state":"forced_open","severity":"degraded"}})"));
+    EXPECT_EQ(json_of(failing)["dependencies"],
+              nlohmann::json::parse(R"({"a":{"state":"closed","criticality":"normal","severity":"healthy"},
+                                        "b":{"state":"forced_open","criticality":"normal","severity":"degraded"}})"));
     manager.circuit_breaker("b")->reset();
     const Response recovering = ask("GET", "/readyz");
     EXPECT_EQ(recovering.status, 503);

@@ -60,7 +60,10 @@ HttpAnswer ask(const HttpRoute& route, const HttpQuestion& question) {
 
 AdminRoutes::AdminRoutes(const ResilienceManager& manager, HealthRules rules, Duration ready_again_after,
                          std::vector<std::string> allowed_hosts, std::vector<HttpRoute> extra)
-    : manager_(manager), rules_(rules), readiness_(ready_again_after), allowed_hosts_(std::move(allowed_hosts)) {
+    : manager_(manager),
+      rules_(std::move(rules)),
+      readiness_(ready_again_after),
+      allowed_hosts_(std::move(allowed_hosts)) {
     for (std::string& host : allowed_hosts_) host = to_lower(host);
     for (const AdminPageFile& file : admin_page_files()) {
         add_built_in(std::string(file.path),
@@ -186,8 +189,8 @@ std::pair<ResilienceStats, Health> AdminRoutes::picture() {
 }
 
 HttpAnswer AdminRoutes::readiness() {
-    const auto [stats, told] = picture();
-    return text_answer(json_type, readiness_json(told, stats), told.ready ? 200 : 503);
+    const Health told = picture().second;
+    return text_answer(json_type, readiness_json(told), told.ready ? 200 : 503);
 }
 
 }  // namespace resilience::inline v1::detail

@@ -30,7 +30,8 @@ class Readiness {
     std::optional<TimePoint> seen_ready_since_;  // after that, without interruption
 };
 
-// The answer of /readyz: health as JSON, with each circuit breaker's state and what it means for the service.
-[[nodiscard]] std::string readiness_json(const Health& told, const ResilienceStats& stats);
+// The answer of /readyz: health as JSON, with each circuit breaker's state, how critical it is and what it means for
+// the service.
+[[nodiscard]] std::string readiness_json(const Health& told);
 
 }  // namespace resilience::inline v1::detail

@@ -116,6 +116,30 @@ TEST(CertainlyReady, goes_back_to_the_last_moment_at_which_the_limit_can_have_be
     }
 }
 
+TEST(CertainlyReady, looks_at_critical_circuits_one_by_one_and_never_at_optional_ones) {
+    const HealthRules rules{
+        .max_open_circuits = 2,
+        .dependencies = {{"circuit_0", Criticality::critical}, {"circuit_1", Criticality::optional}}};
+    const HealthRules critical_only{.max_open_circuits = std::nullopt, .dependencies = rules.dependencies};
+    struct Row {
+        std::vector<Circuit> circuits;
+        Duration ready_for;
+        Duration by_critical_only;
+    };
+    const std::vector<Row> rows{
+        {{{open, 1h}, {closed, 1h}, {closed, 1h}}, 0s, 0s},
+        {{{half_open, 2s}, {open, 1s}, {closed, 1h}}, 2s, 2s},
+        {{{closed, 9s}, {closed, 1s}, {closed, 5s}}, 9s, 9s},  // both of the two were open 9 s ago at the latest
+        {{{closed, 9s}, {open, 1s}, {open, 5s}}, 9s, 9s},
+        {{{closed, 9s}, {open, 1s}, {open, 5s}, {closed, 4s}}, 4s, 9s},
+    };
+    for (std::size_t index = 0; index < rows.size(); ++index) {
+        EXPECT_EQ(certainly_ready_for(with(rows[index].circuits), rules), rows[index].ready_for) << "row " << index;
+        EXPECT_EQ(certainly_ready_for(with(rows[index].circuits), critical_only), rows[index].by_critical_only)
+            << "row " << index;
+    }
+}
+
 // The same through real breakers, in time that only passes when it is told to.
 TEST(ReadinessOfBreakers, follows_them_through_an_outage) {
     ResilienceManager manager{"checkout"};
@@ -146,17 +170,19 @@ TEST(ReadinessJson, names_every_dependency_with_its_state_and_what_it_means) {
                                         {forced_open, 1s},
                                         {CircuitState::forced_closed, 1s},
                                         {CircuitState::metrics_only, 1s}});
-    const auto json = nlohmann::json::parse(readiness_json(health(stats), stats));
+    const auto json = nlohmann::json::parse(readiness_json(
+        health(stats, {.dependencies = {{"circuit_2", Criticality::critical}, {"circuit_3", Criticality::optional}}})));
     EXPECT_EQ(json["status"], "degraded");
     EXPECT_EQ(json["ready"], true);
-    EXPECT_EQ(json["open_circuits"], 2);
-    EXPECT_EQ(json["dependencies"], nlohmann::json::parse(R"({"circuit_0":{"state":"closed","severity":"healthy"},
-                                        "circuit_1":{"state":"open","severity":"degraded"},
-                                        "circuit_2":{"state":"half_open","severity":"degraded"},
-                                        "circuit_3":{"state":"forced_open","severity":"degraded"},
-                                        "circuit_4":{"state":"forced_closed","severity":"healthy"},
-                                        "circuit_5":{"state":"metrics_only","severity":"healthy"}})"));
-    EXPECT_EQ(nlohmann::json::parse(readiness_json(health({}), {}))["dependencies"], nlohmann::json::object());
+    EXPECT_EQ(json["open_circuits"], 1);
+    EXPECT_EQ(json["dependencies"], nlohmann::json::parse(R"({
+        "circuit_0":{"state":"closed","criticality":"normal","severity":"healthy"},
+        "circuit_1":{"state":"open","criticality":"normal","severity":"degraded"},
+        "circuit_2":{"state":"half_open","criticality":"critical","severity":"degraded"},
+        "circuit_3":{"state":"forced_open","criticality":"optional","severity":"healthy"},
+        "circuit_4":{"state":"forced_closed","criticality":"normal","severity":"healthy"},
+        "circuit_5":{"state":"metrics_only","criticality":"normal","severity":"healthy"}})"));
+    EXPECT_EQ(nlohmann::json::parse(readiness_json(health({})))["dependencies"], nlohmann::json::object());
 }
 
 }  // namespace

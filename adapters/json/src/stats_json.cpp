@@ -64,7 +64,7 @@ Json rejected_json(const CircuitBreakerStats::Rejected& rejected) {
     return by_reason;
 }
 
-Json json_of(const CircuitBreakerStats& stats) {
+Json json_of(const CircuitBreakerStats& stats, Criticality criticality) {
     return {{"state", to_string(stats.state)},
             {"state_seconds", seconds(stats.in_state)},
             {"not_closed_seconds", seconds_or_null(stats.not_closed)},
@@ -72,6 +72,7 @@ Json json_of(const CircuitBreakerStats& stats) {
             {"manual", stats.manual},
             {"lever_expires_seconds", seconds_or_null(stats.lever_expires)},
             {"generation", stats.generation},
+            {"criticality", to_string(criticality)},
             {"window", window_json(stats.window)},
             {"half_open", half_open_json(stats.half_open)},
             {"requests_total", stats.requests},
@@ -165,6 +166,19 @@ Json json_of(const StatsByName<Stats>& policies) {
     return section;
 }
 
+Json json_of(const StatsByName<CircuitBreakerStats>& breakers, const Health& health) {
+    Json section = Json::object();
+    auto& entries = section.get_ref<Json::object_t&>();
+    entries.reserve(breakers.size());
+    for (const auto& [name, stats] : breakers) {
+        const auto judged = health.dependencies.find(name);
+        const Criticality criticality =
+            judged == health.dependencies.end() ? Criticality::normal : judged->second.criticality;
+        entries.emplace_back(name, json_of(stats, criticality));
+    }
+    return section;
+}
+
 }  // namespace
 
 std::string to_json_text(const ResilienceStats& stats, const Health& health, int indent) {
@@ -174,7 +188,7 @@ std::string to_json_text(const ResilienceStats& stats, const Health& health, int
                      {"time", detail::time_text(stats.taken)},
                      {"uptime_seconds", seconds(stats.uptime)},
                      {"health", json_of(health)}};
-    document["circuit_breakers"] = json_of(stats.circuit_breakers);
+    document["circuit_breakers"] = json_of(stats.circuit_breakers, health);
     document["rate_limiters"] = json_of(stats.rate_limiters);
     document["bulkheads"] = json_of(stats.bulkheads);
     document["retries"] = json_of(stats.retries);

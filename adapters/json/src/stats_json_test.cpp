@@ -102,6 +102,7 @@ TEST(StatsJson, says_what_the_stats_say) {
         {"/health/max_open_circuits", 3},
         {"/circuit_breakers/payment_api/state", "open"},
         {"/circuit_breakers/payment_api/state_seconds", 12.4},
+        {"/circuit_breakers/payment_api/criticality", "normal"},
         {"/circuit_breakers/payment_api/not_closed_seconds", 40},
         {"/circuit_breakers/payment_api/retry_after_seconds", 47.6},
         {"/circuit_breakers/payment_api/manual", false},
@@ -155,6 +156,15 @@ TEST(StatsJson, writes_what_does_not_exist_as_null) {
     EXPECT_TRUE(breaker.at("half_open").at("oldest_probe_seconds").is_null());
     const Parsed health = Parsed::parse(to_json_text(stats, HealthRules{.max_open_circuits = std::nullopt}))["health"];
     EXPECT_TRUE(health.at("max_open_circuits").is_null());
+}
+
+TEST(StatsJson, says_how_critical_each_circuit_is_by_the_rules_it_was_judged_by) {
+    const HealthRules rules{.dependencies = {{"payment_api", Criticality::critical}}};
+    const auto document = Parsed::parse(to_json_text(one_of_each(), rules));
+    EXPECT_EQ(document["circuit_breakers"]["payment_api"]["criticality"], "critical");
+    EXPECT_EQ(document["health"]["status"], "failing");
+    const auto unjudged = Parsed::parse(to_json_text(one_of_each(), Health{}));
+    EXPECT_EQ(unjudged["circuit_breakers"]["payment_api"]["criticality"], "normal");
 }
 
 TEST(StatsJson, never_writes_a_number_that_is_none) {

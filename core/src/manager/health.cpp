@@ -11,16 +11,21 @@
 namespace resilience::inline v1 {
 namespace {
 
-bool refuses_everything(const CircuitBreakerStats& breaker) noexcept {
-    return breaker.state == CircuitState::open || breaker.state == CircuitState::forced_open;
+bool refuses_everything(CircuitState state) noexcept {
+    return state == CircuitState::open || state == CircuitState::forced_open;
 }
 
-std::uint32_t open_circuits(const ResilienceStats& stats) noexcept {
-    std::uint32_t open = 0;
-    for (const auto& [name, breaker] : stats.circuit_breakers) {
-        if (refuses_everything(breaker)) ++open;
+Criticality criticality_of(std::string_view name, const HealthRules& rules) noexcept {
+    const auto named = rules.dependencies.find(name);
+    return named == rules.dependencies.end() ? Criticality::normal : named->second;
+}
+
+HealthStatus severity_of(CircuitState state, Criticality criticality) noexcept {
+    if (criticality == Criticality::optional) return HealthStatus::healthy;
+    if (refuses_everything(state)) {
+        return criticality == Criticality::critical ? HealthStatus::failing : HealthStatus::degraded;
     }
-    return open;
+    return state == CircuitState::half_open ? HealthStatus::degraded : HealthStatus::healthy;
 }
 
 // Nobody reads tenths of a second of a state that lasts.
@@ -73,7 +78,68 @@ std::string not_ready_sentence(std::uint32_t open, std::uint32_t limit) {
            std::to_string(limit) + ")";
 }
 
+std::string full_sentence(const BulkheadStats& bulkhead) {
+    return "is full for " + about(*bulkhead.oldest_waiter) + ": " + std::to_string(bulkhead.in_use) + " of " +
+           std::to_string(bulkhead.max_concurrent) + " places in use, " + std::to_string(bulkhead.queue_depth) +
+           " waiting";
+}
+
+void look_at_circuits(Health& health, const ResilienceStats& stats, const HealthRules& rules) {
+    for (const auto& [name, breaker] : stats.circuit_breakers) {
+        const Criticality criticality = criticality_of(name, rules);
+        const HealthStatus severity = severity_of(breaker.state, criticality);
+        health.dependencies.emplace_hint(
+            health.dependencies.end(), name,
+            DependencyHealth{.state = breaker.state, .criticality = criticality, .severity = severity});
+        if (severity != HealthStatus::healthy && refuses_everything(breaker.state)) ++health.open_circuits;
+        if (severity != HealthStatus::failing) continue;
+        health.ready = false;
+        health.reasons.push_back("not ready: circuit " + logfmt_text(name) + " is critical and refuses every call");
+    }
+    if (!rules.max_open_circuits || health.open_circuits < *rules.max_open_circuits) return;
+    health.ready = false;
+    health.reasons.insert(health.reasons.begin(), not_ready_sentence(health.open_circuits, *rules.max_open_circuits));
+}
+
+void tell_of_circuits(Health& health, const ResilienceStats& stats) {
+    std::vector<std::string> half_open;
+    auto dependency = health.dependencies.begin();
+    for (const auto& [name, breaker] : stats.circuit_breakers) {
+        const HealthStatus severity = (dependency++)->second.severity;
+        if (severity == HealthStatus::healthy) continue;
+        if (refuses_everything(breaker.state)) {
+            health.reasons.push_back("circuit " + logfmt_text(name) + ' ' + open_sentence(breaker));
+        } else {
+            half_open.push_back("circuit " + logfmt_text(name) + ' ' + half_open_sentence(breaker));
+        }
+    }
+    for (std::string& sentence : half_open) health.reasons.push_back(std::move(sentence));
+}
+
+void tell_of_full_bulkheads(Health& health, const ResilienceStats& stats, const HealthRules& rules) {
+    if (!rules.full_bulkhead_after) return;
+    for (const auto& [name, bulkhead] : stats.bulkheads) {
+        if (!bulkhead.oldest_waiter || *bulkhead.oldest_waiter < *rules.full_bulkhead_after) continue;
+        if (criticality_of(name, rules) == Criticality::optional) continue;
+        health.reasons.push_back("bulkhead " + logfmt_text(name) + ' ' + full_sentence(bulkhead));
+    }
+}
+
 }  // namespace
+
+std::string_view to_string(Criticality criticality) noexcept {
+    switch (criticality) {
+        case Criticality::normal:
+            return "normal";
+        case Criticality::critical:
+            return "critical";
+        case Criticality::optional:
+            return "optional";
+    }
+    return "unknown";
+}
+
+std::ostream& operator<<(std::ostream& out, Criticality criticality) { return out << to_string(criticality); }
 
 std::string_view to_string(HealthStatus status) noexcept {
     switch (status) {
@@ -91,21 +157,10 @@ std::ostream& operator<<(std::ostream& out, HealthStatus status) { return out <<
 
 Health health(const ResilienceStats& stats, const HealthRules& rules) {
     Health health;
-    health.open_circuits = open_circuits(stats);
     health.max_open_circuits = rules.max_open_circuits;
-    health.ready = !rules.max_open_circuits || health.open_circuits < *rules.max_open_circuits;
-    if (!health.ready) health.reasons.push_back(not_ready_sentence(health.open_circuits, *rules.max_open_circuits));
-
-    std::vector<std::string> half_open;
-    for (const auto& [name, breaker] : stats.circuit_breakers) {
-        if (refuses_everything(breaker)) {
-            health.reasons.push_back("circuit " + logfmt_text(name) + ' ' + open_sentence(breaker));
-        } else if (breaker.state == CircuitState::half_open) {
-            half_open.push_back("circuit " + logfmt_text(name) + ' ' + half_open_sentence(breaker));
-        }
-    }
-    for (std::string& sentence : half_open) health.reasons.push_back(std::move(sentence));
-
+    look_at_circuits(health, stats, rules);
+    tell_of_circuits(health, stats);
+    tell_of_full_bulkheads(health, stats, rules);
     if (!health.ready) {
         health.status = HealthStatus::failing;
     } else if (!health.reasons.empty()) {
@@ -114,6 +169,12 @@ Health health(const ResilienceStats& stats, const HealthRules& rules) {
     return health;
 }
 
-bool is_ready(const ResilienceStats& stats, std::uint32_t max_open) noexcept { return open_circuits(stats) < max_open; }
+bool is_ready(const ResilienceStats& stats, std::uint32_t max_open) noexcept {
+    std::uint32_t open = 0;
+    for (const auto& [name, breaker] : stats.circuit_breakers) {
+        if (refuses_everything(breaker.state)) ++open;
+    }
+    return open < max_open;
+}
 
 }  // namespace resilience::inline v1

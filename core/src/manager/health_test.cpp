@@ -130,11 +130,108 @@ TEST(Health, names_the_worst_first) {
     EXPECT_EQ(now.reasons[4].rfind("circuit circuit_0 is half-open", 0), 0U);
 }
 
+constexpr auto normal = Criticality::normal;
+constexpr auto critical = Criticality::critical;
+constexpr auto optional = Criticality::optional;
+
+TEST(Health, a_dependency_counts_by_how_critical_it_is) {
+    struct Row {
+        CircuitState state;
+        Criticality criticality;
+        HealthStatus status;
+        std::uint32_t open_circuits;
+        std::size_t reasons;
+    };
+    constexpr auto healthy = HealthStatus::healthy;
+    constexpr auto degraded = HealthStatus::degraded;
+    constexpr auto failing = HealthStatus::failing;
+    const std::vector<Row> rows{
+        {closed, normal, healthy, 0, 0},          {open, normal, degraded, 1, 1},
+        {forced_open, normal, degraded, 1, 1},    {half_open, normal, degraded, 0, 1},
+        {closed, critical, healthy, 0, 0},        {open, critical, failing, 1, 2},
+        {forced_open, critical, failing, 1, 2},   {half_open, critical, degraded, 0, 1},
+        {forced_closed, critical, healthy, 0, 0}, {open, optional, healthy, 0, 0},
+        {forced_open, optional, healthy, 0, 0},   {half_open, optional, healthy, 0, 0},
+    };
+    for (std::size_t index = 0; index < rows.size(); ++index) {
+        const Row& row = rows[index];
+        for (const std::optional<std::uint32_t> max_open : {std::optional<std::uint32_t>{3}, {}}) {
+            const Health now = health(
+                with({row.state}), {.max_open_circuits = max_open, .dependencies = {{"circuit_0", row.criticality}}});
+            EXPECT_EQ(now.status, row.status) << "row " << index;
+            EXPECT_EQ(now.ready, row.status != failing) << "row " << index;
+            EXPECT_EQ(now.open_circuits, row.open_circuits) << "row " << index;
+            EXPECT_EQ(now.reasons.size(), row.reasons) << "row " << index;
+            const DependencyHealth& dependency = now.dependencies.at("circuit_0");
+            EXPECT_EQ(dependency.state, row.state) << "row " << index;
+            EXPECT_EQ(dependency.criticality, row.criticality) << "row " << index;
+            EXPECT_EQ(dependency.severity, row.status) << "row " << index << ": it is the only one";
+        }
+    }
+}
+
+TEST(Health, optional_circuits_are_no_part_of_the_limit_and_unknown_names_no_part_of_anything) {
+    const HealthRules rules{.dependencies = {{"circuit_1", optional}, {"nobody", critical}}};
+    const Health two_of_three = health(with({open, open, open}), rules);
+    EXPECT_TRUE(two_of_three.ready);
+    EXPECT_EQ(two_of_three.open_circuits, 2U);
+    EXPECT_EQ(two_of_three.reasons.size(), 2U);
+    EXPECT_EQ(two_of_three.dependencies.size(), 3U);
+    EXPECT_FALSE(health(with({open, open, open, open}), rules).ready);
+}
+
+TEST(Health, says_which_critical_circuit_makes_it_not_ready) {
+    const Health now =
+        health(with({half_open, open, open}), {.max_open_circuits = 2, .dependencies = {{"circuit_2", critical}}});
+    ASSERT_EQ(now.reasons.size(), 5U);
+    EXPECT_EQ(now.reasons[0], "not ready: 2 circuits are open (limit 2)");
+    EXPECT_EQ(now.reasons[1], "not ready: circuit circuit_2 is critical and refuses every call");
+    EXPECT_EQ(now.reasons[2], "circuit circuit_1 is open for 12 s");
+}
+
+TEST(Health, is_degraded_by_a_bulkhead_that_has_been_full_for_ten_seconds) {
+    struct Row {
+        std::optional<Duration> oldest_waiter;
+        HealthRules rules;
+        HealthStatus status;
+    };
+    const std::vector<Row> rows{
+        {std::nullopt, {}, HealthStatus::healthy},
+        {10s - 1ns, {}, HealthStatus::healthy},
+        {10s, {}, HealthStatus::degraded},
+        {10s, {.full_bulkhead_after = 11s}, HealthStatus::healthy},
+        {1s, {.full_bulkhead_after = 1s}, HealthStatus::degraded},
+        {1h, {.full_bulkhead_after = std::nullopt}, HealthStatus::healthy},
+        {1h, {.dependencies = {{"orders_db", optional}}}, HealthStatus::healthy},
+        {1h, {.dependencies = {{"orders_db", critical}}}, HealthStatus::degraded},
+    };
+    for (std::size_t index = 0; index < rows.size(); ++index) {
+        ResilienceStats stats;
+        BulkheadStats& bulkhead = stats.bulkheads["orders_db"];
+        bulkhead.in_use = bulkhead.max_concurrent = 50;
+        bulkhead.oldest_waiter = rows[index].oldest_waiter;
+        bulkhead.queue_depth = bulkhead.oldest_waiter ? 7 : 0;
+        const Health now = health(stats, rows[index].rules);
+        EXPECT_EQ(now.status, rows[index].status) << "row " << index;
+        EXPECT_TRUE(now.ready) << "row " << index;
+    }
+    ResilienceStats stats;
+    BulkheadStats& bulkhead = stats.bulkheads["orders_db"];
+    bulkhead.in_use = bulkhead.max_concurrent = 50;
+    bulkhead.queue_depth = 7;
+    bulkhead.oldest_waiter = 12s;
+    EXPECT_EQ(health(stats).reasons,
+              std::vector<std::string>{"bulkhead orders_db is full for 12 s: 50 of 50 places in use, 7 waiting"});
+}
+
 TEST(Health, prints_its_status) {
     std::ostringstream out;
     out << HealthStatus::healthy << ' ' << HealthStatus::degraded << ' ' << HealthStatus::failing << ' '
         << static_cast<HealthStatus>(9);
     EXPECT_EQ(out.str(), "healthy degraded failing unknown");
+    out.str("");
+    out << normal << ' ' << critical << ' ' << optional << ' ' << static_cast<Criticality>(9);
+    EXPECT_EQ(out.str(), "normal critical optional unknown");
 }
 
 }  // namespace

@@ -163,7 +163,7 @@ ResilienceStats ResilienceManager::stats(TimePoint now) const {
         stats.rate_limiters.emplace_hint(stats.rate_limiters.end(), name, entry.policy->stats(now));
     }
     for (const auto& [name, entry] : registry_->bulkheads.entries) {
-        stats.bulkheads.emplace_hint(stats.bulkheads.end(), name, entry.policy->stats());
+        stats.bulkheads.emplace_hint(stats.bulkheads.end(), name, entry.policy->stats(now));
     }
     for (const auto& [name, entry] : registry_->retries.entries) {
         stats.retries.emplace_hint(stats.retries.end(), name, entry.policy->stats());

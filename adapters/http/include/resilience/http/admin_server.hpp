@@ -12,7 +12,7 @@
 // | /stats    | JSON; ?name=GLOB, ?kind=circuit_breakers (or rate_limiters, bulkheads, retries), ?pretty           |
 // | /metrics  | Prometheus text exposition 0.0.4                                                                   |
 // | /livez    | 200 {"status":"alive"}; looks at no dependency                                                     |
-// | /readyz   | 200 or 503 by the manager's health under `health_rules`, with each circuit's state                |
+// | /readyz   | 200 or 503 by the manager's health under `health_rules`, with each circuit's state and criticality |
 //
 // /readyz says 503 at once when the rules are broken, and 200 again only when they have held for `ready_again_after`
 // since somebody was told so: a load balancer is not to follow every flap of a circuit. /stats tells the same health.

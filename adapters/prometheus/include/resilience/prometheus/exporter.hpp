@@ -32,6 +32,7 @@
 #include <resilience/manager/stats.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace resilience::inline v1 {
@@ -54,7 +55,7 @@ inline constexpr std::string_view metrics_content_type = "text/plain; version=0.
 class ManagerCollectable : public prometheus::Collectable {
   public:
     explicit ManagerCollectable(const ResilienceManager& manager, HealthRules rules = {}) noexcept
-        : manager_(manager), rules_(rules) {}
+        : manager_(manager), rules_(std::move(rules)) {}
 
     [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
 
