@@ -62,6 +62,8 @@ void add_what_the_kind_fills(Json& line, const Event& event) {
             break;
         case EventKind::lever:
         case EventKind::permitted:
+        case EventKind::added:
+        case EventKind::removed:
             break;
     }
 }

@@ -106,6 +106,8 @@ std::optional<std::string> narrated(const Event& event) {
         case EventKind::refused:
         case EventKind::finished:
         case EventKind::retry:
+        case EventKind::added:
+        case EventKind::removed:
             break;
     }
     return std::nullopt;

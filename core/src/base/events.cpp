@@ -8,9 +8,9 @@
 namespace resilience::inline v1 {
 namespace {
 
-constexpr std::array<std::string_view, 9> kind_names{"transition",    "lease_reclaimed", "lever",
-                                                     "limit_changed", "permitted",       "refused",
-                                                     "finished",      "retry",           "threshold_reached"};
+constexpr std::array<std::string_view, 11> kind_names{
+    "transition", "lease_reclaimed",   "lever", "limit_changed", "permitted", "refused", "finished",
+    "retry",      "threshold_reached", "added", "removed"};
 
 // The shortest text that reads back as the same number, whatever flags and locale the stream has.
 void write_number(std::ostream& out, double value) {
@@ -100,6 +100,8 @@ void write_fields(std::ostream& out, const Event& event) {
             return write_retry_after(out, event);
         case EventKind::lever:
         case EventKind::permitted:
+        case EventKind::added:
+        case EventKind::removed:
             return;
     }
 }

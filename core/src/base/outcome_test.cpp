@@ -129,20 +129,24 @@ TEST(RetryStop, values_and_names_are_pinned) {
                               {RetryStop::max_duration, "max_duration"}});
 }
 
-TEST(EventKind, values_and_names_are_pinned_and_each_is_a_change_or_of_a_call) {
+TEST(EventKind, values_and_names_are_pinned_and_each_is_of_one_set) {
     const std::vector<Named<EventKind>> rows{
         {EventKind::transition, "transition"}, {EventKind::lease_reclaimed, "lease_reclaimed"},
         {EventKind::lever, "lever"},           {EventKind::limit_changed, "limit_changed"},
         {EventKind::permitted, "permitted"},   {EventKind::refused, "refused"},
-        {EventKind::finished, "finished"},     {EventKind::retry, "retry"}};
+        {EventKind::finished, "finished"},     {EventKind::retry, "retry"},
+        {EventKind::added, "added"},           {EventKind::removed, "removed"}};
     expect_pinned(rows);
     for (const auto& row : rows) {
-        EXPECT_NE(contains(EventKinds::changes, row.value), contains(EventKinds::calls, row.value)) << row.name;
+        EXPECT_EQ(contains(EventKinds::changes, row.value) + contains(EventKinds::calls, row.value) +
+                      contains(EventKinds::registrations, row.value),
+                  1)
+            << row.name;
         EXPECT_TRUE(contains(EventKinds::all, row.value)) << row.name;
         EXPECT_FALSE(contains(EventKinds::none, row.value)) << row.name;
         EXPECT_TRUE(contains(only(row.value), row.value)) << row.name;
     }
-    EXPECT_EQ(EventKinds::changes | EventKinds::calls, EventKinds::all);
+    EXPECT_EQ(EventKinds::changes | EventKinds::calls | EventKinds::registrations, EventKinds::all);
 }
 
 TEST(CallResult, maps_to_what_a_breaker_counts) {

@@ -2,6 +2,7 @@
 
 // Those who listen to every policy of a manager, whether registered before them or after.
 
+#include <algorithm>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -25,9 +26,23 @@ struct ManagerListener {
         if (subscriptions.size() == subscriptions.capacity()) subscriptions.reserve(2 * subscriptions.size() + 1);
     }
 
+    // Moves what it holds of this policy to `ended`, which has room for it.
+    void give_up(const void* policy, std::vector<Subscription>& ended) noexcept {
+        const auto mine = std::ranges::find(subscriptions, policy, &OfPolicy::policy);
+        if (mine == subscriptions.end()) return;
+        ended.push_back(std::move(mine->subscription));
+        if (mine != subscriptions.end() - 1) *mine = std::move(subscriptions.back());
+        subscriptions.pop_back();
+    }
+
+    struct OfPolicy {
+        const void* policy;
+        Subscription subscription;
+    };
     std::shared_ptr<const Listener> call;
     EventKinds kinds;
-    std::vector<Subscription> subscriptions;
+    std::vector<OfPolicy> subscriptions;
+    Subscription to_registrations;
 };
 
 // Shared by the manager and the subscriptions it gave out, which may outlive it. The lock order is the manager's lock,

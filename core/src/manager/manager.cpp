@@ -1,8 +1,10 @@
-#include <map>
+#include <algorithm>
+#include <list>
 #include <mutex>
+#include <optional>
 #include <resilience/base/config_error.hpp>
+#include <resilience/base/event_channel.hpp>
 #include <resilience/base/names.hpp>
-#include <resilience/base/quoted_text.hpp>
 #include <resilience/manager/manager.hpp>
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
@@ -11,63 +13,14 @@
 #include <shared_mutex>
 #include <utility>
 
-#include "differences.hpp"
 #include "listeners.hpp"
+#include "policies_by_name.hpp"
 
 namespace resilience::inline v1 {
 namespace {
 
-// The policies of one kind. Names are interned: the keys live as long as the process.
-template <class Policy, class Config>
-struct PoliciesByName {
-    struct Entry {
-        std::shared_ptr<Policy> policy;
-        Config registered;
-    };
-    std::string_view kind;
-    std::map<std::string_view, Entry> entries;
-
-    [[nodiscard]] std::shared_ptr<Policy> find(std::string_view name) const {
-        const auto known = entries.find(name);
-        return known == entries.end() ? nullptr : known->second.policy;
-    }
-
-    // nullptr when unknown; throws when it is known with another configuration.
-    [[nodiscard]] std::shared_ptr<Policy> find_same(std::string_view name, const Config& config) const {
-        const auto known = entries.find(name);
-        if (known == entries.end()) return nullptr;
-        if (known->second.registered == config) return known->second.policy;
-        ConfigProblems problems{std::string(kind) + ' ' + quoted_text(name)};
-        detail::add_differences(problems, known->second.registered, config);
-        problems.throw_if_any();
-        return nullptr;
-    }
-
-    // Everything that can throw comes before the first change that anybody can see.
-    std::shared_ptr<Policy> create(const std::string& name, const Config& config, detail::ManagerListeners& listeners) {
-        auto policy = std::make_shared<Policy>(name, config);
-        const std::scoped_lock lock(listeners.mutex);
-        std::vector<Subscription> subscriptions;
-        subscriptions.reserve(listeners.all.size());
-        for (detail::ManagerListener& listener : listeners.all) {
-            subscriptions.push_back(policy->on_event(listener.shared(), listener.kinds));
-            listener.reserve_one();
-        }
-        entries.emplace(policy->name(), Entry{policy, config});
-        auto subscription = subscriptions.begin();
-        for (detail::ManagerListener& listener : listeners.all) {
-            listener.subscriptions.push_back(std::move(*subscription++));
-        }
-        return policy;
-    }
-
-    void subscribe(detail::ManagerListener& listener) const {
-        for (const auto& [name, entry] : entries) {
-            listener.reserve_one();
-            listener.subscriptions.push_back(entry.policy->on_event(listener.shared(), listener.kinds));
-        }
-    }
-};
+// A channel holds so many events for listeners that are busy: a sweep never queues more at once.
+constexpr std::size_t events_at_once = 32;
 
 }  // namespace
 
@@ -75,11 +28,22 @@ struct ResilienceManager::Registry {
     std::string_view service;
     TimePoint made{};
     mutable std::shared_mutex mutex;
-    PoliciesByName<CircuitBreaker, CircuitBreakerConfig> circuit_breakers{.kind = "circuit breaker", .entries = {}};
-    PoliciesByName<RateLimiter, RateLimiterConfig> rate_limiters{.kind = "rate limiter", .entries = {}};
-    PoliciesByName<Bulkhead, BulkheadConfig> bulkheads{.kind = "bulkhead", .entries = {}};
-    PoliciesByName<Retry, RetryConfig> retries{.kind = "retry", .entries = {}};
+    detail::PoliciesByName<CircuitBreaker, CircuitBreakerConfig> circuit_breakers{PolicyKind::circuit_breaker,
+                                                                                  "circuit breaker"};
+    detail::PoliciesByName<RateLimiter, RateLimiterConfig> rate_limiters{PolicyKind::rate_limiter, "rate limiter"};
+    detail::PoliciesByName<Bulkhead, BulkheadConfig> bulkheads{PolicyKind::bulkhead, "bulkhead"};
+    detail::PoliciesByName<Retry, RetryConfig> retries{PolicyKind::retry, "retry"};
     std::shared_ptr<detail::ManagerListeners> listeners = std::make_shared<detail::ManagerListeners>();
+    EventChannel registrations;  // queued under the lock, so that their order is that of the changes
+
+    // Calls `visit` with the policies of each kind.
+    template <class Visitor>
+    void each_kind(Visitor visit) {
+        visit(circuit_breakers);
+        visit(rate_limiters);
+        visit(bulkheads);
+        visit(retries);
+    }
 
     template <class Policies>
     auto find(const Policies& policies, std::string_view name) const {
@@ -93,9 +57,47 @@ struct ResilienceManager::Registry {
             const std::shared_lock lock(mutex);
             if (auto known = policies.find_same(name, config)) return known;
         }
-        const std::unique_lock lock(mutex);
+        std::unique_lock lock(mutex);
         if (auto known = policies.find_same(name, config)) return known;
-        return policies.create(name, config, *listeners);
+        auto fresh = policies.create(name, config, *listeners);
+        enqueue(EventKind::added, policies.kind(), fresh->name());
+        lock.unlock();
+        registrations.deliver();
+        return fresh;
+    }
+
+    template <class Policies>
+    bool remove(Policies& policies, std::string_view name) {
+        detail::TakenOut taken;
+        {
+            const std::unique_lock lock(mutex);
+            if (!policies.take_out(name, *listeners, taken)) return false;
+            enqueue(EventKind::removed, policies.kind(), taken.names.back());
+        }
+        registrations.deliver();
+        return true;
+    }
+
+    template <class Policies>
+    std::size_t expire(Policies& policies, Duration idle_for, TimePoint now) {
+        std::size_t expired = 0;
+        std::optional<std::string_view> looked_at = std::string_view{};
+        while (looked_at) {
+            detail::TakenOut taken;
+            {
+                const std::unique_lock lock(mutex);
+                looked_at = policies.take_out_idle(*looked_at, events_at_once, idle_for, now, *listeners, taken);
+                for (const std::string_view name : taken.names) enqueue(EventKind::removed, policies.kind(), name);
+            }
+            registrations.deliver();
+            expired += taken.names.size();
+        }
+        return expired;
+    }
+
+    void enqueue(EventKind kind, PolicyKind policy, std::string_view name) noexcept {
+        if (!registrations.wants(kind)) return;
+        registrations.enqueue(Event{.kind = kind, .policy = policy, .name = name, .at = Clock::now()});
     }
 };
 
@@ -150,22 +152,43 @@ std::shared_ptr<Retry> ResilienceManager::retry(std::string_view name) const {
     return registry_->find(registry_->retries, name);
 }
 
+bool ResilienceManager::remove(PolicyKind kind, std::string_view name) {
+    bool removed = false;
+    registry_->each_kind([&](auto& policies) {
+        if (policies.kind() == kind) removed = registry_->remove(policies, name);
+    });
+    return removed;
+}
+
+std::size_t ResilienceManager::remove(std::string_view name) {
+    std::size_t removed = 0;
+    registry_->each_kind([&](auto& policies) { removed += registry_->remove(policies, name) ? 1U : 0U; });
+    return removed;
+}
+
+std::size_t ResilienceManager::expire_idle(Duration idle_for, TimePoint now) {
+    std::size_t expired = 0;
+    registry_->each_kind(
+        [&](auto& policies) { expired += registry_->expire(policies, std::max(idle_for, Duration::zero()), now); });
+    return expired;
+}
+
 ResilienceStats ResilienceManager::stats(TimePoint now) const {
     ResilienceStats stats;
     stats.service = registry_->service;
     stats.taken = std::chrono::system_clock::now();
     stats.uptime = time_between(registry_->made, Clock::now());
     const std::shared_lock lock(registry_->mutex);
-    for (const auto& [name, entry] : registry_->circuit_breakers.entries) {
+    for (const auto& [name, entry] : registry_->circuit_breakers.entries()) {
         stats.circuit_breakers.emplace_hint(stats.circuit_breakers.end(), name, entry.policy->stats(now));
     }
-    for (const auto& [name, entry] : registry_->rate_limiters.entries) {
+    for (const auto& [name, entry] : registry_->rate_limiters.entries()) {
         stats.rate_limiters.emplace_hint(stats.rate_limiters.end(), name, entry.policy->stats(now));
     }
-    for (const auto& [name, entry] : registry_->bulkheads.entries) {
+    for (const auto& [name, entry] : registry_->bulkheads.entries()) {
         stats.bulkheads.emplace_hint(stats.bulkheads.end(), name, entry.policy->stats(now));
     }
-    for (const auto& [name, entry] : registry_->retries.entries) {
+    for (const auto& [name, entry] : registry_->retries.entries()) {
         stats.retries.emplace_hint(stats.retries.end(), name, entry.policy->stats());
     }
     return stats;
@@ -182,10 +205,10 @@ Subscription ResilienceManager::on_event(Listener listener, EventKinds kinds) {
     std::list<detail::ManagerListener> fresh;
     fresh.emplace_back(std::move(listener), kinds);
     const std::shared_lock lock(registry_->mutex);
-    registry_->circuit_breakers.subscribe(fresh.front());
-    registry_->rate_limiters.subscribe(fresh.front());
-    registry_->bulkheads.subscribe(fresh.front());
-    registry_->retries.subscribe(fresh.front());
+    registry_->each_kind([&](const auto& policies) { policies.subscribe(fresh.front()); });
+    if ((static_cast<std::uint32_t>(kinds) & static_cast<std::uint32_t>(EventKinds::registrations)) != 0) {
+        fresh.front().to_registrations = registry_->registrations.subscribe(fresh.front().shared(), kinds);
+    }
     detail::ManagerListeners& listeners = *registry_->listeners;
     const std::scoped_lock listeners_lock(listeners.mutex);
     Subscription subscription(std::make_shared<detail::ManagerListening>(registry_->listeners, fresh.begin()));

@@ -33,14 +33,18 @@ enum class EventKind : std::uint8_t {
     finished = 6,           // an admitted attempt was settled
     retry = 7,              // another attempt will follow
     threshold_reached = 8,  // a breaker that only measures would have opened; once for each reason and period
+    added = 9,              // a manager made a policy
+    removed = 10,           // a manager let a policy go
 };
 
-// Sets of kinds. `calls` cost work on every call and are therefore asked for by name.
+// Sets of kinds. `calls` cost work on every call and are therefore asked for by name; `registrations` come from a
+// manager only, on its own count of `sequence`.
 enum class EventKinds : std::uint32_t {
     none = 0,
     changes = 0b1'0000'1111,
     calls = 0b0'1111'0000,
-    all = 0b1'1111'1111,
+    registrations = 0b110'0000'0000,
+    all = 0b111'1111'1111,
 };
 [[nodiscard]] constexpr EventKinds operator|(EventKinds a, EventKinds b) noexcept {
     return static_cast<EventKinds>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));

@@ -7,17 +7,20 @@
 //     Pipeline guarded{breaker, manager.register_bulkhead("payment_api", 50, 10)};
 //     std::cout << manager.stats().circuit_breakers.at("payment_api").requests;
 //
-// A name belongs to one policy of each kind: a breaker and a bulkhead may both be "payment_api". Registered policies
-// stay registered; a policy whose manager is gone lives on in the hands that hold it.
+// A name belongs to one policy of each kind: a breaker and a bulkhead may both be "payment_api". A policy is registered
+// until it is removed or expires; one that is removed, or whose manager is gone, lives on in the hands that hold it.
 //
 // Threads: every member may be called from any thread. Registration and look-up take a short lock, which calls never
 // take: a registered policy is used through its shared_ptr without the manager. No listener and no other user code runs
 // under a lock of the manager, so a listener may register, look up and read stats.
 // Cost: look-up allocates nothing and compares names; stats copies every counter and name.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <resilience/base/events.hpp>
+#include <resilience/base/rejection.hpp>
+#include <resilience/base/time.hpp>
 #include <resilience/manager/health.hpp>
 #include <resilience/manager/stats.hpp>
 #include <resilience/policies/bulkhead_config.hpp>
@@ -62,6 +65,28 @@ class ResilienceManager {
     [[nodiscard]] std::shared_ptr<Bulkhead> bulkhead(std::string_view name) const;
     [[nodiscard]] std::shared_ptr<Retry> retry(std::string_view name) const;
 
+    // ---- letting go
+    // The manager forgets the policy: look-up, stats, metrics and health know it no more, listeners to the manager hear
+    // it no more, and the name can be registered anew, with any configuration; those who listen to the manager then
+    // hear the new one. Whoever holds the policy keeps using it. When nobody does it is destroyed here: hold the
+    // shared_ptr for as long as a permit of it is out. Waits for listeners that run for this policy on other threads.
+    // False, or 0: unknown, nothing has changed.
+    bool remove(PolicyKind kind, std::string_view name);
+    // Of every kind; how many there were.
+    std::size_t remove(std::string_view name);
+
+    // Removes every policy that has not been used for at least `idle_for`; how many. Call it now and then, from
+    // wherever it suits: nothing is removed by itself. What has been idle is told by the counters at earlier sweeps,
+    // not by calls: a policy that was never seen by a sweep is looked at for the first time and stays, so that it goes
+    // between `idle_for` and one interval of sweeping later. Never removed, however long:
+    //  - what somebody else holds a shared_ptr of (a pipeline it was given to does);
+    //  - what has a call in flight, a waiter or a sleeping retry;
+    //  - what a fresh one would differ from: a circuit that is open or under a lever, a bucket that is not full, a rate
+    //    or limit that was changed, a policy that was closed.
+    // Reads the stats of every policy under the manager's lock; the number of names is bounded as in base/names.hpp,
+    // and expired names count there for ever.
+    std::size_t expire_idle(Duration idle_for, TimePoint now = Clock::now());
+
     // ---- picture
     // States, windows and tokens are those at `now`.
     [[nodiscard]] ResilienceStats stats(TimePoint now = Clock::now()) const;
@@ -72,7 +97,8 @@ class ResilienceManager {
 
     // Listens to every policy registered now and later, until the subscription ends; ending it works as for one policy
     // (base/events.hpp) and may happen after the manager is gone. One listener may be called at the same time for
-    // different policies.
+    // different policies. `EventKinds::registrations` tells of policies that are added and removed, once each; an event
+    // of the policy itself may overtake it.
     Subscription on_event(Listener listener, EventKinds kinds = EventKinds::changes);
 
   private:

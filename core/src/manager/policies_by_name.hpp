@@ -1,0 +1,139 @@
+#pragma once
+
+// The policies of one kind in a manager: made, found, removed.
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <resilience/base/config_error.hpp>
+#include <resilience/base/quoted_text.hpp>
+#include <resilience/base/rejection.hpp>
+#include <resilience/base/time.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "differences.hpp"
+#include "idleness.hpp"
+#include "listeners.hpp"
+
+namespace resilience::inline v1::detail {
+
+// What was taken out of a manager, to be destroyed after its locks: that runs the destructors of policies and waits for
+// listeners.
+struct TakenOut {
+    std::vector<std::shared_ptr<void>> policies{};
+    std::vector<Subscription> subscriptions{};
+    std::vector<std::string_view> names{};
+
+    // Room for one more policy with that many listeners, so that taking it out cannot fail.
+    void reserve_one(std::size_t listeners) {
+        policies.reserve(policies.size() + 1);
+        names.reserve(names.size() + 1);
+        subscriptions.reserve(subscriptions.size() + listeners);
+    }
+};
+
+// Guarded by the manager's lock. Names are interned: the keys live as long as the process.
+template <class Policy, class Config>
+class PoliciesByName {
+  public:
+    struct Entry {
+        std::shared_ptr<Policy> policy;
+        Config registered;
+        LastUse last_use{};
+    };
+    using Entries = std::map<std::string_view, Entry>;
+
+    PoliciesByName(PolicyKind kind, std::string_view words) noexcept : kind_(kind), words_(words) {}
+
+    [[nodiscard]] PolicyKind kind() const noexcept { return kind_; }
+    [[nodiscard]] const Entries& entries() const noexcept { return entries_; }
+
+    [[nodiscard]] std::shared_ptr<Policy> find(std::string_view name) const {
+        const auto known = entries_.find(name);
+        return known == entries_.end() ? nullptr : known->second.policy;
+    }
+
+    // nullptr when unknown; throws when it is known with another configuration.
+    [[nodiscard]] std::shared_ptr<Policy> find_same(std::string_view name, const Config& config) const {
+        const auto known = entries_.find(name);
+        if (known == entries_.end()) return nullptr;
+        if (known->second.registered == config) return known->second.policy;
+        ConfigProblems problems{std::string(words_) + ' ' + quoted_text(name)};
+        add_differences(problems, known->second.registered, config);
+        problems.throw_if_any();
+        return nullptr;
+    }
+
+    // Everything that can throw comes before the first change that anybody can see.
+    std::shared_ptr<Policy> create(const std::string& name, const Config& config, ManagerListeners& listeners) {
+        auto policy = std::make_shared<Policy>(name, config);
+        const std::scoped_lock lock(listeners.mutex);
+        std::vector<Subscription> subscriptions;
+        subscriptions.reserve(listeners.all.size());
+        for (ManagerListener& listener : listeners.all) {
+            subscriptions.push_back(policy->on_event(listener.shared(), listener.kinds));
+            listener.reserve_one();
+        }
+        entries_.emplace(policy->name(), Entry{policy, config});
+        auto subscription = subscriptions.begin();
+        for (ManagerListener& listener : listeners.all) {
+            listener.subscriptions.push_back({policy.get(), std::move(*subscription++)});
+        }
+        return policy;
+    }
+
+    void subscribe(ManagerListener& listener) const {
+        for (const auto& [name, entry] : entries_) {
+            listener.reserve_one();
+            listener.subscriptions.push_back(
+                {entry.policy.get(), entry.policy->on_event(listener.shared(), listener.kinds)});
+        }
+    }
+
+    bool take_out(std::string_view name, ManagerListeners& listeners, TakenOut& taken) {
+        const auto known = entries_.find(name);
+        if (known == entries_.end()) return false;
+        take_out(known, listeners, taken);
+        return true;
+    }
+
+    // Takes out those that have been idle for so long, at most `most`, of the names behind `after`. The last name that
+    // was looked at, or nothing when there is none left to look at.
+    std::optional<std::string_view> take_out_idle(std::string_view after, std::size_t most, Duration idle_for,
+                                                  TimePoint now, ManagerListeners& listeners, TakenOut& taken) {
+        std::size_t took = 0;
+        for (auto entry = entries_.upper_bound(after); entry != entries_.end();) {
+            const auto looked_at = entry++;
+            Entry& known = looked_at->second;
+            const bool idle = known.last_use.idle_for(use_of(*known.policy, known.registered, now), now) >= idle_for;
+            // Nobody can get hold of it meanwhile: the manager's own pointer is the only one and its lock is held.
+            if (!idle || known.policy.use_count() > 1) continue;
+            const std::string_view name = looked_at->first;
+            take_out(looked_at, listeners, taken);
+            if (++took == most) return name;
+        }
+        return std::nullopt;
+    }
+
+  private:
+    void take_out(typename Entries::iterator known, ManagerListeners& listeners, TakenOut& taken) {
+        const std::scoped_lock lock(listeners.mutex);
+        taken.reserve_one(listeners.all.size());
+        for (ManagerListener& listener : listeners.all)
+            listener.give_up(known->second.policy.get(), taken.subscriptions);
+        taken.names.push_back(known->first);
+        taken.policies.push_back(std::move(known->second.policy));
+        entries_.erase(known);
+    }
+
+    PolicyKind kind_;
+    std::string_view words_;
+    Entries entries_;
+};
+
+}  // namespace resilience::inline v1::detail
