@@ -1,4 +1,3 @@
-#include <array>
 #include <resilience/base/circuit_state.hpp>
 #include <resilience/base/rejection.hpp>
 
@@ -9,7 +8,6 @@ namespace resilience::inline v1::detail {
 
 namespace {
 
-using namespace std::chrono_literals;
 using BreakerStats = CircuitBreakerStats;
 using BreakerFamily = PlainFamily<CircuitBreakerStats>;
 
@@ -67,12 +65,12 @@ constexpr BreakerFamily breaker_gauges[] = {
      counted<&BreakerStats::in_flight>},
 };
 
-void add_states(const FamilySink& sink, const StatsByName<BreakerStats>& breakers) {
+void add_states(const FamilySink& sink, const Shown<BreakerStats>& breakers) {
     Family family{"circuit_breaker_state",
                   "Circuit state: 0 closed, 1 open, 2 half-open, 3 forced open, 4 forced closed, 5 metrics only; "
                   "with label state 1 for the current one.",
                   MetricType::Gauge, breakers.size() * (1 + circuit_states)};
-    for (const auto& [name, stats] : breakers) {
+    for (const auto& [name, stats] : breakers.each) {
         family.add(static_cast<double>(stats.state), {{"service", name}});
         for (std::size_t number = 0; number < circuit_states; ++number) {
             const auto state = static_cast<CircuitState>(number);
@@ -82,10 +80,10 @@ void add_states(const FamilySink& sink, const StatsByName<BreakerStats>& breaker
     std::move(family).move_to(sink);
 }
 
-void add_rejections(const FamilySink& sink, const StatsByName<BreakerStats>& breakers) {
+void add_rejections(const FamilySink& sink, const Shown<BreakerStats>& breakers) {
     Family family{"circuit_breaker_rejections_total", "Attempts not admitted.", MetricType::Counter,
                   breakers.size() * 3};
-    for (const auto& [name, stats] : breakers) {
+    breakers.each_with_counters([&](std::string_view name, const BreakerStats& stats) {
         const std::pair<RejectionReason, std::uint64_t> counts[] = {
             {RejectionReason::circuit_open, stats.rejected.circuit_open},
             {RejectionReason::half_open_full, stats.rejected.half_open_full},
@@ -98,43 +96,40 @@ void add_rejections(const FamilySink& sink, const StatsByName<BreakerStats>& bre
             family.add(count(stats.rejected.throttled),
                        {{"service", name}, {"reason", to_string(RejectionReason::throttled)}});
         }
-    }
+    });
     std::move(family).move_to(sink);
 }
 
-void add_transitions(const FamilySink& sink, const StatsByName<BreakerStats>& breakers) {
+void add_transitions(const FamilySink& sink, const Shown<BreakerStats>& breakers) {
     Family family{"circuit_breaker_transitions_total", "State changes.", MetricType::Counter, breakers.size() * 4};
-    for (const auto& [name, stats] : breakers) {
+    breakers.each_with_counters([&](std::string_view name, const BreakerStats& stats) {
         for (const auto& transition : stats.transitions) {
             family.add(count(transition.count),
                        {{"service", name}, {"from", to_string(transition.from)}, {"to", to_string(transition.to)}});
         }
-    }
+    });
     std::move(family).move_to(sink);
 }
 
-// Edges of the standard scale, so that each count is exact.
-constexpr std::array<Duration, 15> duration_edges{1ms,   2500us, 5ms, 10ms,   25ms, 50ms, 100ms, 250ms,
-                                                  500ms, 1s,     2s,  2500ms, 5s,   10s,  30s};
-
 // Of the breakers that keep latencies.
-void add_durations(const FamilySink& sink, const StatsByName<BreakerStats>& breakers) {
+void add_durations(const FamilySink& sink, const Shown<BreakerStats>& breakers, std::span<const Duration> edges) {
     Family family{"circuit_breaker_call_duration_seconds", "Duration of settled attempts.", MetricType::Histogram};
-    for (const auto& [name, stats] : breakers) {
-        if (stats.latency) family.add(*stats.latency, duration_edges, name);
-    }
+    breakers.each_with_counters([&](std::string_view name, const BreakerStats& stats) {
+        if (stats.latency) family.add(*stats.latency, edges, name);
+    });
     std::move(family).move_to(sink);
 }
 
 }  // namespace
 
-void add_circuit_breakers(const FamilySink& sink, const StatsByName<CircuitBreakerStats>& breakers) {
+void add_circuit_breakers(const FamilySink& sink, const Shown<CircuitBreakerStats>& breakers,
+                          std::span<const Duration> latency_buckets) {
     add_states(sink, breakers);
     add_plain_families<BreakerStats>(sink, breaker_counts, breakers);
     add_rejections(sink, breakers);
     add_transitions(sink, breakers);
     add_plain_families<BreakerStats>(sink, breaker_gauges, breakers);
-    add_durations(sink, breakers);
+    add_durations(sink, breakers, latency_buckets);
 }
 
 }  // namespace resilience::inline v1::detail

@@ -159,4 +159,80 @@ TEST(Conformance, MX_13_an_idle_entry_and_its_series_go_only_when_nothing_is_in_
     EXPECT_TRUE(promtool_finds_nothing(text));
 }
 
+TEST(Conformance, MX_8_a_thousand_series_and_one_that_holds_the_rest) {
+    ResilienceManager manager{"", {.max_components = 1000}};
+    for (int index = 0; index < 5000; ++index) {
+        const auto limiter = manager.register_rate_limiter("name " + std::to_string(index), 10, 1);
+        for (int call = 0; call <= index % 3; ++call) static_cast<void>(limiter->acquire(1, start));
+    }
+    std::string text = export_metrics(manager);
+    EXPECT_TRUE(promtool_finds_nothing(text));
+    const auto samples = samples_of(text);
+    std::size_t series = 0;
+    double requests = 0;
+    for (const auto& [name, value] : samples) {
+        if (!name.starts_with("resilience_rate_limiter_requests_total{")) continue;
+        ++series;
+        requests += value;
+    }
+    EXPECT_EQ(series, 1001U);
+    EXPECT_EQ(requests, 9999) << "no call is lost";
+    EXPECT_EQ(samples.at(R"(resilience_rate_limiter_requests_total{service="name 999"})"), 1);
+    EXPECT_EQ(samples.at(R"(resilience_rate_limiter_requests_total{service="overflow"})"), 9999 - 1999);
+    EXPECT_FALSE(samples.contains(R"(resilience_rate_limiter_requests_total{service="name 1000"})"));
+    EXPECT_FALSE(samples.contains(R"(resilience_rate_limiter_capacity{service="overflow"})")) << "no sum of gauges";
+    EXPECT_EQ(samples.at("resilience_metrics_dropped_components"), 4000);
+
+    EXPECT_EQ(manager.expire_idle(0s, start + 1h), 5000U);
+    text = export_metrics(manager);
+    EXPECT_EQ(value_of(text, R"(resilience_rate_limiter_requests_total{service="overflow"})"), 9999 - 1999)
+        << "a counter never falls";
+    EXPECT_EQ(text.find("name 1"), std::string::npos);
+    EXPECT_EQ(value_of(text, "resilience_metrics_dropped_components"), 0);
+}
+
+TEST(SeriesOverflow, of_every_kind_is_clean_even_with_a_policy_of_that_name) {
+    ResilienceManager manager{"checkout", {.max_components = 1}};
+    for (const std::string name : {"overflow", "second", "third"}) {
+        const auto breaker = manager.register_circuit_breaker(name, {.min_requests = 1, .record_latency = true});
+        breaker->try_acquire(start)->settle(Outcome::failure, start + 1ms);
+        EXPECT_FALSE(breaker->allow(start + 2ms));
+        const auto place = manager.register_bulkhead(name, 1)->try_acquire();
+        EXPECT_FALSE(manager.bulkhead(name)->try_acquire().has_value());
+        manager.register_rate_limiter(name, 1, 1);
+        manager.register_retry(name);
+    }
+    const std::string text = export_metrics(manager.stats(start + 2ms));
+    EXPECT_TRUE(promtool_finds_nothing(text));
+    for (const char* series : {R"(circuit_breaker_failures{service="overflow"})",
+                               R"(circuit_breaker_rejections_total{service="overflow",reason="circuit_open"})",
+                               R"(circuit_breaker_transitions_total{service="overflow",from="closed",to="open"})",
+                               R"(circuit_breaker_call_duration_seconds_count{service="overflow"})",
+                               R"(bulkhead_rejections_total{service="overflow",reason="bulkhead_full"})"}) {
+        EXPECT_EQ(value_of(text, std::string("resilience_") + series), 3) << series;
+    }
+    EXPECT_EQ(value_of(text, R"(resilience_retry_calls_total{service="overflow",result="exhausted"})"), 0);
+    EXPECT_EQ(text.find(R"(circuit_breaker_state{service="overflow")"), std::string::npos);
+    EXPECT_EQ(value_of(text, R"(resilience_metrics_dropped_components{service="checkout"})"), 8);
+}
+
+TEST(Conformance, MX_15_the_buckets_that_were_configured_and_no_others) {
+    ResilienceManager manager;
+    const auto breaker = manager.register_circuit_breaker("pay", {.record_latency = true});
+    for (const Duration took : {1ms, 3ms, 40ms, 2000ms})
+        breaker->try_acquire(start)->settle(Outcome::success, start + took);
+    const MetricsConfig config{.latency_buckets = {100ms, 1ms, 2ms, 5ms, 10ms, 20ms, 50ms, 200ms, 500ms, 1s, 1ms}};
+    const std::string text = export_metrics(manager, {}, config);
+    EXPECT_TRUE(promtool_finds_nothing(text));
+    std::vector<std::string> buckets;
+    const std::string before = "\nresilience_circuit_breaker_call_duration_seconds_bucket{service=\"pay\",le=\"";
+    for (auto at = text.find(before); at != std::string::npos; at = text.find(before, at + 1)) {
+        const auto from = at + before.size();
+        buckets.push_back(text.substr(from, text.find('\n', from) - from));
+    }
+    EXPECT_EQ(buckets, (std::vector<std::string>{R"(0.001"} 1)", R"(0.002"} 1)", R"(0.005"} 2)", R"(0.01"} 2)",
+                                                 R"(0.02"} 2)", R"(0.05"} 3)", R"(0.1"} 3)", R"(0.2"} 3)", R"(0.5"} 3)",
+                                                 R"(1"} 3)", R"(+Inf"} 4)"}));
+}
+
 }  // namespace

@@ -133,6 +133,7 @@ const PromisedFamily promised_families[] = {
     {"ready", "gauge", "1 when /readyz says 200."},
     {"listener_exceptions_total", "counter", "Exceptions caught from listeners."},
     {"events_dropped_total", "counter", "Events a slow reader lost."},
+    {"metrics_dropped_components", "gauge", "Components summed into overflow."},
 };
 
 TEST(Exporter, writes_every_family_with_its_type_and_help) {

@@ -109,12 +109,15 @@ template <auto member, class Stats>
 
 template <class Stats>
 void add_plain_families(const FamilySink& sink, std::span<const PlainFamily<Stats>> table,
-                        const StatsByName<Stats>& policies) {
+                        const Shown<Stats>& policies) {
     for (const auto& row : table) {
         Family family{row.name, row.help, row.type, policies.size()};
-        for (const auto& [name, stats] : policies) {
-            if (const auto value = row.value(stats)) family.add(*value, {{"service", name}});
-        }
+        const auto add = [&](std::string_view service, const Stats& stats) {
+            if (const auto value = row.value(stats)) family.add(*value, {{"service", service}});
+        };
+        for (const auto& [name, stats] : policies.each) add(name, stats);
+        // A sum of states or limits says nothing.
+        if (policies.overflow != nullptr && row.type != MetricType::Gauge) add(overflow_service, *policies.overflow);
         std::move(family).move_to(sink);
     }
 }

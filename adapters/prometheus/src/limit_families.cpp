@@ -37,24 +37,24 @@ constexpr PlainFamily<RetryStats> retry_families[] = {
 
 }  // namespace
 
-void add_rate_limiters(const FamilySink& sink, const StatsByName<RateLimiterStats>& limiters) {
+void add_rate_limiters(const FamilySink& sink, const Shown<RateLimiterStats>& limiters) {
     add_plain_families<RateLimiterStats>(sink, limiter_families, limiters);
 }
 
-void add_bulkheads(const FamilySink& sink, const StatsByName<BulkheadStats>& bulkheads) {
+void add_bulkheads(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads) {
     add_plain_families<BulkheadStats>(sink, bulkhead_families, bulkheads);
     Family family{"bulkhead_rejections_total", "Requests refused.", MetricType::Counter, bulkheads.size() * 6};
-    for (const auto& [name, stats] : bulkheads) {
+    bulkheads.each_with_counters([&](std::string_view name, const BulkheadStats& stats) {
         for (const RejectionCount& each : stats.rejected.by_reason()) {
             family.add(count(each.count), {{"service", name}, {"reason", to_string(each.reason)}});
         }
-    }
+    });
     std::move(family).move_to(sink);
 }
 
-void add_retries(const FamilySink& sink, const StatsByName<RetryStats>& retries) {
+void add_retries(const FamilySink& sink, const Shown<RetryStats>& retries) {
     Family family{"retry_calls_total", "Calls by how they ended.", MetricType::Counter, retries.size() * 5};
-    for (const auto& [name, stats] : retries) {
+    retries.each_with_counters([&](std::string_view name, const RetryStats& stats) {
         const std::pair<std::string_view, std::uint64_t> counts[] = {{"success_first", stats.success_first},
                                                                      {"success_retried", stats.success_retried},
                                                                      {"exhausted", stats.exhausted},
@@ -63,7 +63,7 @@ void add_retries(const FamilySink& sink, const StatsByName<RetryStats>& retries)
         for (const auto& [result, number] : counts) {
             family.add(count(number), {{"service", name}, {"result", result}});
         }
-    }
+    });
     std::move(family).move_to(sink);
     add_plain_families<RetryStats>(sink, retry_families, retries);
 }

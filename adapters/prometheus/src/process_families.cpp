@@ -50,7 +50,7 @@ void add_process(const FamilySink& sink, const ResilienceStats& stats, const Hea
     std::move(statuses).move_to(sink);
     add_one(sink, "ready", "1 when /readyz says 200.", MetricType::Gauge, health.ready ? 1 : 0, {service});
 
-    ListenerTroubles troubles;
+    ListenerTroubles troubles{.exceptions = stats.listener_exceptions, .dropped = stats.events_dropped};
     troubles.add(stats.circuit_breakers);
     troubles.add(stats.rate_limiters);
     troubles.add(stats.bulkheads);
@@ -59,6 +59,11 @@ void add_process(const FamilySink& sink, const ResilienceStats& stats, const Hea
             count(troubles.exceptions), {service});
     add_one(sink, "events_dropped_total", "Events a slow reader lost.", MetricType::Counter, count(troubles.dropped),
             {service});
+    const auto& overflow = stats.overflow;
+    const std::size_t without_series = overflow.circuit_breakers.names.size() + overflow.rate_limiters.names.size() +
+                                       overflow.bulkheads.names.size() + overflow.retries.names.size();
+    add_one(sink, "metrics_dropped_components", "Components summed into overflow.", MetricType::Gauge,
+            count(without_series), {service});
 }
 
 }  // namespace resilience::inline v1::detail

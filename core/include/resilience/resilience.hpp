@@ -67,4 +67,6 @@
 // All policies of a program by name.
 #include <resilience/manager/health.hpp>
 #include <resilience/manager/manager.hpp>
+#include <resilience/manager/manager_config.hpp>
+#include <resilience/manager/series_overflow.hpp>
 #include <resilience/manager/stats.hpp>

@@ -22,17 +22,40 @@ namespace {
 // A channel holds so many events for listeners that are busy: a sweep never queues more at once.
 constexpr std::size_t events_at_once = 32;
 
+void refuse_bad(const ManagerConfig& config) {
+    ConfigProblems problems{"manager"};
+    problems.expect(config.max_components >= 1 && config.max_components <= 65'536, "max_components",
+                    "is " + std::to_string(config.max_components) + "; use 1 to 65536");
+    problems.throw_if_any();
+}
+
+template <class Policies, class Stats, class Look>
+void add_stats(const Policies& policies, StatsByName<Stats>& stats, SeriesOverflow<Stats>& overflow, Look look) {
+    for (const auto& [name, entry] : policies.entries()) {
+        stats.emplace_hint(stats.end(), name, look(*entry.policy));
+        if (!entry.own_series) overflow.names.emplace_back(name);
+    }
+    overflow.removed = policies.removed_without_series();
+}
+
 }  // namespace
 
 struct ResilienceManager::Registry {
+    Registry(std::string_view named, const ManagerConfig& config)
+        : service(named),
+          made(Clock::now()),
+          circuit_breakers(PolicyKind::circuit_breaker, "circuit breaker", config.max_components),
+          rate_limiters(PolicyKind::rate_limiter, "rate limiter", config.max_components),
+          bulkheads(PolicyKind::bulkhead, "bulkhead", config.max_components),
+          retries(PolicyKind::retry, "retry", config.max_components) {}
+
     std::string_view service;
-    TimePoint made{};
+    TimePoint made;
     mutable std::shared_mutex mutex;
-    detail::PoliciesByName<CircuitBreaker, CircuitBreakerConfig> circuit_breakers{PolicyKind::circuit_breaker,
-                                                                                  "circuit breaker"};
-    detail::PoliciesByName<RateLimiter, RateLimiterConfig> rate_limiters{PolicyKind::rate_limiter, "rate limiter"};
-    detail::PoliciesByName<Bulkhead, BulkheadConfig> bulkheads{PolicyKind::bulkhead, "bulkhead"};
-    detail::PoliciesByName<Retry, RetryConfig> retries{PolicyKind::retry, "retry"};
+    detail::PoliciesByName<CircuitBreaker, CircuitBreakerConfig> circuit_breakers;
+    detail::PoliciesByName<RateLimiter, RateLimiterConfig> rate_limiters;
+    detail::PoliciesByName<Bulkhead, BulkheadConfig> bulkheads;
+    detail::PoliciesByName<Retry, RetryConfig> retries;
     std::shared_ptr<detail::ManagerListeners> listeners = std::make_shared<detail::ManagerListeners>();
     EventChannel registrations;  // queued under the lock, so that their order is that of the changes
 
@@ -101,9 +124,9 @@ struct ResilienceManager::Registry {
     }
 };
 
-ResilienceManager::ResilienceManager(std::string service) : registry_(std::make_unique<Registry>()) {
-    registry_->service = service.empty() ? std::string_view{} : intern_name(service);
-    registry_->made = Clock::now();
+ResilienceManager::ResilienceManager(std::string service, ManagerConfig config) {
+    refuse_bad(config);
+    registry_ = std::make_unique<Registry>(service.empty() ? std::string_view{} : intern_name(service), config);
 }
 
 ResilienceManager::~ResilienceManager() = default;
@@ -179,18 +202,14 @@ ResilienceStats ResilienceManager::stats(TimePoint now) const {
     stats.taken = std::chrono::system_clock::now();
     stats.uptime = time_between(registry_->made, Clock::now());
     const std::shared_lock lock(registry_->mutex);
-    for (const auto& [name, entry] : registry_->circuit_breakers.entries()) {
-        stats.circuit_breakers.emplace_hint(stats.circuit_breakers.end(), name, entry.policy->stats(now));
-    }
-    for (const auto& [name, entry] : registry_->rate_limiters.entries()) {
-        stats.rate_limiters.emplace_hint(stats.rate_limiters.end(), name, entry.policy->stats(now));
-    }
-    for (const auto& [name, entry] : registry_->bulkheads.entries()) {
-        stats.bulkheads.emplace_hint(stats.bulkheads.end(), name, entry.policy->stats(now));
-    }
-    for (const auto& [name, entry] : registry_->retries.entries()) {
-        stats.retries.emplace_hint(stats.retries.end(), name, entry.policy->stats());
-    }
+    const auto at_now = [now](const auto& policy) { return policy.stats(now); };
+    add_stats(registry_->circuit_breakers, stats.circuit_breakers, stats.overflow.circuit_breakers, at_now);
+    add_stats(registry_->rate_limiters, stats.rate_limiters, stats.overflow.rate_limiters, at_now);
+    add_stats(registry_->bulkheads, stats.bulkheads, stats.overflow.bulkheads, at_now);
+    add_stats(registry_->retries, stats.retries, stats.overflow.retries,
+              [](const Retry& retry) { return retry.stats(); });
+    stats.listener_exceptions = registry_->registrations.listener_exceptions();
+    stats.events_dropped = registry_->registrations.dropped();
     return stats;
 }
 

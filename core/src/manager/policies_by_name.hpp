@@ -11,6 +11,7 @@
 #include <resilience/base/quoted_text.hpp>
 #include <resilience/base/rejection.hpp>
 #include <resilience/base/time.hpp>
+#include <resilience/manager/series_overflow.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,11 +45,14 @@ class PoliciesByName {
     struct Entry {
         std::shared_ptr<Policy> policy;
         Config registered;
+        bool own_series;
         LastUse last_use{};
     };
     using Entries = std::map<std::string_view, Entry>;
 
-    PoliciesByName(PolicyKind kind, std::string_view words) noexcept : kind_(kind), words_(words) {}
+    // The first `most_series` of them have series of their own.
+    PoliciesByName(PolicyKind kind, std::string_view words, std::size_t most_series) noexcept
+        : kind_(kind), words_(words), most_series_(most_series) {}
 
     [[nodiscard]] PolicyKind kind() const noexcept { return kind_; }
     [[nodiscard]] const Entries& entries() const noexcept { return entries_; }
@@ -79,7 +83,9 @@ class PoliciesByName {
             subscriptions.push_back(policy->on_event(listener.shared(), listener.kinds));
             listener.reserve_one();
         }
-        entries_.emplace(policy->name(), Entry{policy, config});
+        const bool own_series = own_series_ < most_series_;
+        entries_.emplace(policy->name(), Entry{policy, config, own_series});
+        own_series_ += own_series ? 1U : 0U;
         auto subscription = subscriptions.begin();
         for (ManagerListener& listener : listeners.all) {
             listener.subscriptions.push_back({policy.get(), std::move(*subscription++)});
@@ -120,10 +126,21 @@ class PoliciesByName {
         return std::nullopt;
     }
 
+    using Stats = decltype(std::declval<const Policy&>().stats());
+
+    // What those without series of their own counted before they were taken out.
+    [[nodiscard]] const std::optional<Stats>& removed_without_series() const noexcept { return removed_; }
+
   private:
     void take_out(typename Entries::iterator known, ManagerListeners& listeners, TakenOut& taken) {
         const std::scoped_lock lock(listeners.mutex);
         taken.reserve_one(listeners.all.size());
+        if (!known->second.own_series) {
+            Stats sum = removed_.value_or(Stats{});
+            add_counters(sum, known->second.policy->stats());
+            removed_ = std::move(sum);
+        }
+        own_series_ -= known->second.own_series ? 1U : 0U;
         for (ManagerListener& listener : listeners.all)
             listener.give_up(known->second.policy.get(), taken.subscriptions);
         taken.names.push_back(known->first);
@@ -133,7 +150,10 @@ class PoliciesByName {
 
     PolicyKind kind_;
     std::string_view words_;
+    std::size_t most_series_;
+    std::size_t own_series_ = 0;
     Entries entries_;
+    std::optional<Stats> removed_{};
 };
 
 }  // namespace resilience::inline v1::detail

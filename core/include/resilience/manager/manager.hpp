@@ -22,6 +22,7 @@
 #include <resilience/base/rejection.hpp>
 #include <resilience/base/time.hpp>
 #include <resilience/manager/health.hpp>
+#include <resilience/manager/manager_config.hpp>
 #include <resilience/manager/stats.hpp>
 #include <resilience/policies/bulkhead_config.hpp>
 #include <resilience/policies/circuit_breaker_config.hpp>
@@ -40,8 +41,8 @@ class Retry;
 class ResilienceManager {
   public:
     // The service's name goes into stats and health; empty, or a name by the rules of base/names.hpp, else ConfigError.
-    // Reads the clock once, for `uptime`.
-    explicit ResilienceManager(std::string service = "");
+    // The same for a bad field of the configuration. Reads the clock once, for `uptime`.
+    explicit ResilienceManager(std::string service = "", ManagerConfig config = {});
     ~ResilienceManager();
     ResilienceManager(const ResilienceManager&) = delete;
     ResilienceManager& operator=(const ResilienceManager&) = delete;

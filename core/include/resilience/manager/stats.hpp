@@ -8,9 +8,11 @@
 // rest, when no call runs. The maps are in the order of names and can be searched with a string_view.
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <resilience/base/time.hpp>
+#include <resilience/manager/series_overflow.hpp>
 #include <resilience/policies/bulkhead_config.hpp>
 #include <resilience/policies/circuit_breaker_stats.hpp>
 #include <resilience/policies/rate_limiter_config.hpp>
@@ -30,6 +32,18 @@ struct ResilienceStats {
     StatsByName<RateLimiterStats> rate_limiters;
     StatsByName<BulkheadStats> bulkheads;
     StatsByName<RetryStats> retries;
+
+    // Which of them have no metrics of their own, because the manager held ManagerConfig::max_components before them.
+    struct Overflow {
+        SeriesOverflow<CircuitBreakerStats> circuit_breakers{};
+        SeriesOverflow<RateLimiterStats> rate_limiters{};
+        SeriesOverflow<BulkheadStats> bulkheads{};
+        SeriesOverflow<RetryStats> retries{};
+    } overflow{};
+
+    // Of listeners to the manager's own events, those of EventKinds::registrations.
+    std::uint64_t listener_exceptions = 0;
+    std::uint64_t events_dropped = 0;
 };
 
 }  // namespace resilience::inline v1

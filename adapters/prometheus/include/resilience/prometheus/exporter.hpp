@@ -18,6 +18,9 @@
 //  - `resilience_circuit_breaker_failures` is untyped: as a counter it would have to end in `_total`. It never falls,
 //    rate() works, and `_failures_total` beside it is the typed one.
 //  - `resilience_rate_limiter_rejections_total` has no `reason`, so that it divides by `_requests_total` as it stands.
+//  - Policies beyond ManagerConfig::max_components share one set of series with service="overflow": the sums of their
+//    counters and histograms, no gauges. `resilience_metrics_dropped_components` says how many they are. The sums never
+//    fall, also when such a policy is removed. The series of any other policy go with it.
 //  - A ratio that does not exist has no series, never NaN. A family without series is left out whole.
 //
 // Callable from any thread. Cost: one `manager.stats()`, which takes no lock of a call path, and the text: 10 to 15 ms
@@ -27,6 +30,8 @@
 #include <prometheus/collectable.h>
 #include <prometheus/metric_family.h>
 
+#include <chrono>
+#include <resilience/base/time.hpp>
 #include <resilience/manager/health.hpp>
 #include <resilience/manager/manager.hpp>
 #include <resilience/manager/stats.hpp>
@@ -40,28 +45,48 @@ namespace resilience::inline v1 {
 // What to answer a scrape with. The text is in format 0.0.4 only: OpenMetrics does not allow the untyped family's name.
 inline constexpr std::string_view metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
 
+// The `service` of the policies that are shown as one sum. One that bears this name itself is part of the sum as soon
+// as there is one.
+inline constexpr std::string_view overflow_service = "overflow";
+
+struct MetricsConfig {
+    // The upper edges of the histograms' buckets, beside +Inf; order and repetitions do not matter. Edges of
+    // LatencyScale::standard() count exactly; for any other a bucket holds what is sure to be no longer.
+    std::vector<Duration> latency_buckets = {
+        std::chrono::milliseconds{1},   std::chrono::microseconds{2500}, std::chrono::milliseconds{5},
+        std::chrono::milliseconds{10},  std::chrono::milliseconds{25},   std::chrono::milliseconds{50},
+        std::chrono::milliseconds{100}, std::chrono::milliseconds{250},  std::chrono::milliseconds{500},
+        std::chrono::seconds{1},        std::chrono::seconds{2},         std::chrono::milliseconds{2500},
+        std::chrono::seconds{5},        std::chrono::seconds{10},        std::chrono::seconds{30}};
+};
+
 // The text a scrape is answered with. `rules` decide what `resilience_ready` and `resilience_health_status` say; give
 // those your readiness probe uses. Throws std::bad_alloc only.
-[[nodiscard]] std::string export_metrics(const ResilienceManager& manager, const HealthRules& rules = {});
+[[nodiscard]] std::string export_metrics(const ResilienceManager& manager, const HealthRules& rules = {},
+                                         const MetricsConfig& config = {});
 
 // The same from stats that were taken before, or only some of them.
-[[nodiscard]] std::string export_metrics(const ResilienceStats& stats, const HealthRules& rules = {});
+[[nodiscard]] std::string export_metrics(const ResilienceStats& stats, const HealthRules& rules = {},
+                                         const MetricsConfig& config = {});
 
 // The same with a health that was judged before: that of a probe which delays being ready again, say.
-[[nodiscard]] std::string export_metrics_as_judged(const ResilienceStats& stats, const Health& judged);
+[[nodiscard]] std::string export_metrics_as_judged(const ResilienceStats& stats, const Health& judged,
+                                                   const MetricsConfig& config = {});
 
 // A manager as a source of prometheus-cpp. Refers to the manager, which must outlive it. Collect() may run on any
 // thread, several at once.
 class ManagerCollectable : public prometheus::Collectable {
   public:
-    explicit ManagerCollectable(const ResilienceManager& manager, HealthRules rules = {}) noexcept
-        : manager_(manager), rules_(std::move(rules)) {}
+    explicit ManagerCollectable(const ResilienceManager& manager, HealthRules rules = {},
+                                MetricsConfig config = {}) noexcept
+        : manager_(manager), rules_(std::move(rules)), config_(std::move(config)) {}
 
     [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
 
   private:
     const ResilienceManager& manager_;
     HealthRules rules_;
+    MetricsConfig config_;
 };
 
 }  // namespace resilience::inline v1
