@@ -68,16 +68,26 @@ void add_what_the_kind_fills(Json& line, const Event& event) {
     }
 }
 
-}  // namespace
-
-std::string to_json_text(const Event& event, std::chrono::system_clock::time_point time) {
+Json json_of(const Event& event, std::chrono::system_clock::time_point time) {
     Json line = {{"time", detail::time_text(time)},
                  {"event", to_string(event.kind)},
                  {"kind", to_string(event.policy)},
                  {"name", event.name}};
     add_what_the_kind_fills(line, event);
     line["sequence"] = event.sequence;
-    return detail::text_of(line, -1);
+    return line;
+}
+
+}  // namespace
+
+std::string to_json_text(const Event& event, std::chrono::system_clock::time_point time) {
+    return detail::text_of(json_of(event, time), -1);
+}
+
+std::string to_json_text(const std::vector<RecordedEvent>& events, int indent) {
+    Json document = Json::array();
+    for (const RecordedEvent& each : events) document.push_back(json_of(each.event, each.time));
+    return detail::text_of(document, indent);
 }
 
 }  // namespace resilience::inline v1

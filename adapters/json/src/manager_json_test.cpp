@@ -84,4 +84,20 @@ TEST(ManagerJson, writes_the_events_a_listener_gets) {
     EXPECT_EQ(limit["to"], 3);
 }
 
+TEST(ManagerJson, writes_the_history_as_an_array) {
+    ResilienceManager manager{"checkout", {.history = 8}};
+    EXPECT_EQ(to_json_text(manager.history(), -1), "[]");
+    manager.register_circuit_breaker("pay")->force_open();
+    manager.remove("pay");
+    const auto history = Parsed::parse(to_json_text(manager.history()));
+    ASSERT_EQ(history.size(), 3U);
+    EXPECT_EQ(history[0]["event"], "added");
+    EXPECT_EQ(history[0]["kind"], "circuit_breaker");
+    EXPECT_EQ(history[1]["event"], "transition");
+    EXPECT_EQ(history[1]["to"], "forced_open");
+    EXPECT_EQ(history[2]["event"], "removed");
+    EXPECT_EQ(history[2]["name"], "pay");
+    EXPECT_EQ(history[2]["sequence"], 2) << "on the manager's own count";
+}
+
 }  // namespace

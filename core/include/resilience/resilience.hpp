@@ -65,8 +65,10 @@
 #include <resilience/pipeline/retry_executor.hpp>
 
 // All policies of a program by name.
+#include <resilience/manager/config_templates.hpp>
 #include <resilience/manager/health.hpp>
 #include <resilience/manager/manager.hpp>
 #include <resilience/manager/manager_config.hpp>
+#include <resilience/manager/recorded_event.hpp>
 #include <resilience/manager/series_overflow.hpp>
 #include <resilience/manager/stats.hpp>

@@ -14,6 +14,7 @@ inline constexpr std::size_t never = std::numeric_limits<std::size_t>::max();
 
 inline thread_local std::size_t allocations = 0;
 inline thread_local std::size_t allocated_bytes = 0;
+inline thread_local std::size_t deallocations = 0;
 inline thread_local std::size_t fail_after = never;  // allocations that still succeed
 
 inline void* allocate(std::size_t size, std::size_t alignment) {
@@ -27,6 +28,11 @@ inline void* allocate(std::size_t size, std::size_t alignment) {
     return memory;
 }
 
+inline void deallocate(void* memory) noexcept {
+    if (memory != nullptr) ++deallocations;
+    std::free(memory);
+}
+
 }  // namespace for_tests
 
 // Never inlined: the compiler would compare the two halves of a pair and find new and free mismatched.
@@ -36,7 +42,9 @@ inline void* allocate(std::size_t size, std::size_t alignment) {
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
     return for_tests::allocate(size, static_cast<std::size_t>(alignment));
 }
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { for_tests::deallocate(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { for_tests::deallocate(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { for_tests::deallocate(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    for_tests::deallocate(memory);
+}

@@ -162,4 +162,35 @@ TEST(ReservationAllocation, without_memory_the_tokens_are_taken_and_none_come_ba
     EXPECT_EQ(limiter.stats(start).available_tokens, 5U);
 }
 
+// A breaker that was listened to by a manager with that history, and that outlives it.
+std::shared_ptr<CircuitBreaker> after_a_thousand_events(std::size_t history) {
+    ResilienceManager manager{"checkout", {.history = history}};
+    const Subscription listening = history == 0 ? manager.on_event([](const Event&) {}) : Subscription{};
+    EXPECT_TRUE(manager.history().empty());
+    auto breaker = manager.register_circuit_breaker("api");
+    for (int round = 0; round < 500; ++round) {
+        breaker->force_open(start + round * 2s);
+        breaker->reset(start + round * 2s + 1s);
+    }
+    const std::vector<RecordedEvent> kept = manager.history();
+    EXPECT_EQ(kept.size(), history);
+    for (std::size_t index = 0; index < kept.size(); ++index) {
+        EXPECT_EQ(kept[index].event.kind, EventKind::transition);
+        EXPECT_EQ(kept[index].event.name, "api");
+        EXPECT_EQ(kept[index].event.at, start + (1000 - history + index) * 1s) << "the newest, in order";
+        EXPECT_GT(kept[index].time.time_since_epoch(), 0s);
+    }
+    return breaker;
+}
+
+TEST(Conformance, MX_14_the_newest_hundred_of_a_thousand_events_are_kept_and_freed_with_their_manager) {
+    const auto live_after = [](std::size_t history) {
+        const std::size_t before = allocations - for_tests::deallocations;
+        const auto breaker = after_a_thousand_events(history);
+        return allocations - for_tests::deallocations - before;
+    };
+    after_a_thousand_events(100);  // names and threads are known from now on
+    EXPECT_EQ(live_after(100), live_after(0)) << "nothing of the history is left";
+}
+
 }  // namespace

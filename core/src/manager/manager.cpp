@@ -13,6 +13,7 @@
 #include <shared_mutex>
 #include <utility>
 
+#include "event_history.hpp"
 #include "listeners.hpp"
 #include "policies_by_name.hpp"
 
@@ -26,6 +27,7 @@ void refuse_bad(const ManagerConfig& config) {
     ConfigProblems problems{"manager"};
     problems.expect(config.max_components >= 1 && config.max_components <= 65'536, "max_components",
                     "is " + std::to_string(config.max_components) + "; use 1 to 65536");
+    problems.expect(config.history <= 65'536, "history", "is " + std::to_string(config.history) + "; use 0 to 65536");
     problems.throw_if_any();
 }
 
@@ -57,7 +59,13 @@ struct ResilienceManager::Registry {
     detail::PoliciesByName<Bulkhead, BulkheadConfig> bulkheads;
     detail::PoliciesByName<Retry, RetryConfig> retries;
     std::shared_ptr<detail::ManagerListeners> listeners = std::make_shared<detail::ManagerListeners>();
-    EventChannel registrations;  // queued under the lock, so that their order is that of the changes
+    ConfigTemplates<CircuitBreakerConfig> circuit_breaker_templates{};
+    ConfigTemplates<RateLimiterConfig> rate_limiter_templates{};
+    ConfigTemplates<BulkheadConfig> bulkhead_templates{};
+    ConfigTemplates<RetryConfig> retry_templates{};
+    std::shared_ptr<detail::EventHistory> history{};
+    Subscription recording{};
+    EventChannel registrations{};  // queued under the lock, so that their order is that of the changes
 
     // Calls `visit` with the policies of each kind.
     template <class Visitor>
@@ -127,6 +135,10 @@ struct ResilienceManager::Registry {
 ResilienceManager::ResilienceManager(std::string service, ManagerConfig config) {
     refuse_bad(config);
     registry_ = std::make_unique<Registry>(service.empty() ? std::string_view{} : intern_name(service), config);
+    if (config.history == 0) return;
+    registry_->history = std::make_shared<detail::EventHistory>(config.history);
+    registry_->recording = on_event([history = registry_->history](const Event& event) { history->add(event); },
+                                    EventKinds::changes | EventKinds::registrations);
 }
 
 ResilienceManager::~ResilienceManager() = default;
@@ -158,6 +170,20 @@ std::shared_ptr<Bulkhead> ResilienceManager::register_bulkhead(std::string name,
 std::shared_ptr<Retry> ResilienceManager::register_retry(std::string name, RetryConfig config) {
     return registry_->find_or_create(registry_->retries, name, config);
 }
+
+ConfigTemplates<CircuitBreakerConfig>& ResilienceManager::circuit_breaker_templates() noexcept {
+    return registry_->circuit_breaker_templates;
+}
+
+ConfigTemplates<RateLimiterConfig>& ResilienceManager::rate_limiter_templates() noexcept {
+    return registry_->rate_limiter_templates;
+}
+
+ConfigTemplates<BulkheadConfig>& ResilienceManager::bulkhead_templates() noexcept {
+    return registry_->bulkhead_templates;
+}
+
+ConfigTemplates<RetryConfig>& ResilienceManager::retry_templates() noexcept { return registry_->retry_templates; }
 
 std::shared_ptr<CircuitBreaker> ResilienceManager::circuit_breaker(std::string_view name) const {
     return registry_->find(registry_->circuit_breakers, name);
@@ -233,6 +259,10 @@ Subscription ResilienceManager::on_event(Listener listener, EventKinds kinds) {
     Subscription subscription(std::make_shared<detail::ManagerListening>(registry_->listeners, fresh.begin()));
     listeners.all.splice(listeners.all.end(), fresh);
     return subscription;
+}
+
+std::vector<RecordedEvent> ResilienceManager::history() const {
+    return registry_->history ? registry_->history->copy() : std::vector<RecordedEvent>{};
 }
 
 }  // namespace resilience::inline v1

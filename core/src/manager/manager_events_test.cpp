@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <resilience/base/config_error.hpp>
 #include <resilience/manager/manager.hpp>
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
@@ -140,6 +141,19 @@ TEST(ManagerEvents, exceptions_of_a_listener_are_counted_by_the_policy_that_call
     const ResilienceStats stats = manager.stats(start);
     EXPECT_EQ(stats.circuit_breakers.at("a").listener_exceptions, 1U);
     EXPECT_EQ(stats.circuit_breakers.at("b").listener_exceptions, 0U);
+}
+
+TEST(ManagerEvents, history_begins_with_what_was_added_and_outlives_what_is_removed) {
+    ResilienceManager manager{"", {.history = 8}};
+    manager.register_bulkhead("a", 4)->set_max_concurrent(2);
+    manager.remove("a");
+    manager.register_retry("b");
+    std::vector<EventKind> kinds;
+    for (const RecordedEvent& each : manager.history()) kinds.push_back(each.event.kind);
+    EXPECT_EQ(kinds, (std::vector<EventKind>{EventKind::added, EventKind::limit_changed, EventKind::removed,
+                                             EventKind::added}));
+    EXPECT_TRUE(ResilienceManager{}.history().empty());
+    EXPECT_THROW((ResilienceManager{"", {.history = 65'537}}), ConfigError);
 }
 
 }  // namespace

@@ -21,8 +21,10 @@
 #include <resilience/base/events.hpp>
 #include <resilience/base/rejection.hpp>
 #include <resilience/base/time.hpp>
+#include <resilience/manager/config_templates.hpp>
 #include <resilience/manager/health.hpp>
 #include <resilience/manager/manager_config.hpp>
+#include <resilience/manager/recorded_event.hpp>
 #include <resilience/manager/stats.hpp>
 #include <resilience/policies/bulkhead_config.hpp>
 #include <resilience/policies/circuit_breaker_config.hpp>
@@ -30,6 +32,7 @@
 #include <resilience/policies/retry_config.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace resilience::inline v1 {
 
@@ -59,6 +62,13 @@ class ResilienceManager {
                                                 std::uint32_t queue_size = 0);
     std::shared_ptr<Bulkhead> register_bulkhead(std::string name, BulkheadConfig config);
     std::shared_ptr<Retry> register_retry(std::string name, RetryConfig config = {});
+
+    // Named configurations for each kind, to be given to the above: see manager/config_templates.hpp. They live as long
+    // as the manager. A configuration that is given without them is taken as it is.
+    [[nodiscard]] ConfigTemplates<CircuitBreakerConfig>& circuit_breaker_templates() noexcept;
+    [[nodiscard]] ConfigTemplates<RateLimiterConfig>& rate_limiter_templates() noexcept;
+    [[nodiscard]] ConfigTemplates<BulkheadConfig>& bulkhead_templates() noexcept;
+    [[nodiscard]] ConfigTemplates<RetryConfig>& retry_templates() noexcept;
 
     // ---- look-up: nullptr when unknown. No allocation.
     [[nodiscard]] std::shared_ptr<CircuitBreaker> circuit_breaker(std::string_view name) const;
@@ -101,6 +111,11 @@ class ResilienceManager {
     // different policies. `EventKinds::registrations` tells of policies that are added and removed, once each; an event
     // of the policy itself may overtake it.
     Subscription on_event(Listener listener, EventKinds kinds = EventKinds::changes);
+
+    // The newest ManagerConfig::history events, `changes` and `registrations`, of all policies, the oldest first. Those
+    // of one policy stand in its order. Empty without that setting. A policy that is removed leaves its events here;
+    // they go when newer ones come, and all of them with the manager.
+    [[nodiscard]] std::vector<RecordedEvent> history() const;
 
   private:
     struct Registry;

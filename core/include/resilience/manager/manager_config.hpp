@@ -1,8 +1,8 @@
 #pragma once
 
-// What a manager can be told: how much of what it holds has metrics of its own.
+// What a manager can be told: how much it keeps and shows.
 //
-//     ResilienceManager manager{"checkout", {.max_components = 500}};
+//     ResilienceManager manager{"checkout", {.max_components = 500, .history = 1024}};
 
 #include <cstddef>
 
@@ -14,6 +14,10 @@ struct ManagerConfig {
     // show them as one sum (manager/series_overflow.hpp). A place becomes free when a policy that has one is removed,
     // and goes to the next that is registered: a policy never changes sides.
     std::size_t max_components = 1000;
+
+    // How many events ResilienceManager::history keeps, 0 to 65,536; their memory, about 250 bytes each, is taken at
+    // once. Not 0 means that every policy is listened to, which costs about 15 KiB a policy for its queue of events.
+    std::size_t history = 0;
 };
 
 }  // namespace resilience::inline v1

@@ -23,8 +23,10 @@
 #include <resilience/base/events.hpp>
 #include <resilience/json/filter.hpp>
 #include <resilience/manager/health.hpp>
+#include <resilience/manager/recorded_event.hpp>
 #include <resilience/manager/stats.hpp>
 #include <string>
+#include <vector>
 
 namespace resilience::inline v1 {
 
@@ -65,5 +67,10 @@ namespace resilience::inline v1 {
 // is the wall time to print. The default fits a listener, which is called as the event happens.
 [[nodiscard]] std::string to_json_text(const Event& event,
                                        std::chrono::system_clock::time_point time = std::chrono::system_clock::now());
+
+// What a manager kept, as an array of such events, the oldest first:
+//
+//     std::cout << to_json_text(manager.history(), -1);
+[[nodiscard]] std::string to_json_text(const std::vector<RecordedEvent>& events, int indent = 2);
 
 }  // namespace resilience::inline v1
