@@ -40,6 +40,7 @@
 
 // The policies, their configurations and their stats.
 #include <resilience/policies/bulkhead.hpp>
+#include <resilience/policies/bulkhead_partition.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/manual_control.hpp>
 #include <resilience/policies/fixed_window_limiter.hpp>

@@ -33,6 +33,18 @@ std::string_view checked_bulkhead(const std::string* name, const BulkheadConfig&
     return interned;
 }
 
+// What everybody shares. A limit of 0 drains, whatever is reserved.
+std::uint32_t not_reserved(std::uint32_t max_concurrent, std::uint32_t reserved) noexcept {
+    return max_concurrent > reserved ? max_concurrent - reserved : 0;
+}
+
+void refuse_field(std::string_view kind, std::string_view named, std::string_view field, std::string message) {
+    const std::string name(named);
+    ConfigProblems problems{detail::policy_subject(kind, name.empty() ? nullptr : &name)};
+    problems.add(field, std::move(message));
+    problems.throw_if_any();
+}
+
 TimePoint time_or_clock(TimePoint now, TimePoint unknown) noexcept { return now == unknown ? Clock::now() : now; }
 
 }  // namespace
@@ -111,18 +123,23 @@ Bulkhead::Permit Bulkhead::adopt(Waiter&, TimePoint now) noexcept {
 
 void Bulkhead::set_max_concurrent(std::uint32_t max_concurrent) {
     if (max_concurrent > BulkheadWord::highest_limit) {
-        const std::string name(name_);
-        ConfigProblems problems{detail::policy_subject("bulkhead", name_.empty() ? nullptr : &name)};
-        problems.add("max_concurrent", "is " + std::to_string(max_concurrent) +
-                                           "; use 0 to 16777215 (a negative number becomes a huge one)");
-        problems.throw_if_any();
+        refuse_field(
+            "bulkhead", name_, "max_concurrent",
+            "is " + std::to_string(max_concurrent) + "; use 0 to 16777215 (a negative number becomes a huge one)");
     }
     BasicDeliveries<> deliveries;
     {
         const std::scoped_lock lock(levers);
+        if (max_concurrent != 0 && max_concurrent < reserved_) {
+            refuse_field(
+                "bulkhead", name_, "max_concurrent",
+                "is " + std::to_string(max_concurrent) + "; its partitions reserve " + std::to_string(reserved_));
+        }
         const std::uint32_t before = max_concurrent_.exchange(max_concurrent, std::memory_order_relaxed);
         if (before == max_concurrent) return;
-        if (!closed_.load(std::memory_order_relaxed)) line_.set_limit(max_concurrent, deliveries);
+        if (!closed_.load(std::memory_order_relaxed)) {
+            line_.set_limit(not_reserved(max_concurrent, reserved_), deliveries);
+        }
         events_.enqueue(Event{.kind = EventKind::limit_changed,
                               .policy = PolicyKind::bulkhead,
                               .name = name_,
@@ -132,6 +149,34 @@ void Bulkhead::set_max_concurrent(std::uint32_t max_concurrent) {
     }
     deliveries.deliver();
     events_.deliver();
+}
+
+void Bulkhead::reserve(std::string_view partition, std::uint32_t places) {
+    BasicDeliveries<> deliveries;
+    {
+        const std::scoped_lock lock(levers);
+        const std::uint32_t left = not_reserved(max_concurrent_.load(std::memory_order_relaxed), reserved_);
+        if (places > left) {
+            refuse_field("bulkhead partition", partition, "reserved",
+                         "is " + std::to_string(places) + "; bulkhead has " + std::to_string(left) +
+                             " places that are not reserved");
+        }
+        reserved_ += places;
+        if (!closed_.load(std::memory_order_relaxed)) line_.set_limit(left - places, deliveries);
+    }
+    deliveries.deliver();
+}
+
+void Bulkhead::return_reserved(std::uint32_t places) noexcept {
+    BasicDeliveries<> deliveries;
+    {
+        const std::scoped_lock lock(levers);
+        reserved_ -= places;
+        if (!closed_.load(std::memory_order_relaxed)) {
+            line_.set_limit(not_reserved(max_concurrent_.load(std::memory_order_relaxed), reserved_), deliveries);
+        }
+    }
+    deliveries.deliver();
 }
 
 void Bulkhead::close() {
@@ -173,7 +218,7 @@ BulkheadStats Bulkhead::stats(TimePoint now) const {
                         .events_dropped = events_.dropped()};
     {
         const std::scoped_lock lock(levers);
-        stats.max_concurrent = max_concurrent_.load(std::memory_order_relaxed);
+        stats.max_concurrent = not_reserved(max_concurrent_.load(std::memory_order_relaxed), reserved_);
         stats.closed = closed_.load(std::memory_order_relaxed);
     }
     const BulkheadLine::Waiting waiting = line_.waiting();

@@ -55,6 +55,8 @@
 
 namespace resilience::inline v1 {
 
+class BulkheadPartition;
+
 class alignas(cache_line) Bulkhead {
   public:
     class Permit;
@@ -83,6 +85,11 @@ class alignas(cache_line) Bulkhead {
     // none begins. The next acquire obeys the new limit, waiters for whom there is a place now get it; permits that are
     // out stay out. Event limit_changed.
     void set_max_concurrent(std::uint32_t max_concurrent);
+
+    // A part of the callers gets `reserved` places that nobody else can take; bulkhead_partition.hpp is to be included.
+    // Throws ConfigError for a bad name and for more than is left; what is out stays out. From then on
+    // set_max_concurrent refuses a limit below all that is reserved, except 0.
+    [[nodiscard]] BulkheadPartition partition(std::string_view name, PartitionConfig config);
 
     // Calls in pipelines that come from now on wait for at most this long; those that wait keep their own limit.
     void set_max_wait(Duration max_wait) noexcept { max_wait_.store(max_wait.count(), std::memory_order_relaxed); }
@@ -136,6 +143,7 @@ class alignas(cache_line) Bulkhead {
         shutting_down,
         counters
     };
+    friend class BulkheadPartition;
     struct Checked;
     explicit Bulkhead(const Checked& checked);
     static Counter counter_of(RejectionReason reason) noexcept;
@@ -158,6 +166,11 @@ class alignas(cache_line) Bulkhead {
             publish_finished(result, now);
     }
     RejectionReason count_refusal(TimePoint now) noexcept;
+    void reserve(std::string_view partition, std::uint32_t places);
+    void return_reserved(std::uint32_t places) noexcept;
+    [[nodiscard]] bool lets_partitions_in() const noexcept {
+        return !closed_.load(std::memory_order_relaxed) && max_concurrent_.load(std::memory_order_relaxed) != 0;
+    }
     void publish_permitted(TimePoint now) noexcept;
     Rejection refuse_because(RejectionReason reason, TimePoint now) noexcept;
     void send_everybody_away(BasicDeliveries<>& deliveries) noexcept;
@@ -165,7 +178,8 @@ class alignas(cache_line) Bulkhead {
     void publish_finished(CallResult result, TimePoint now) noexcept;
 
     BulkheadLine line_;
-    std::atomic<std::uint32_t> max_concurrent_;  // what was last set; the line obeys 0 once closed
+    std::atomic<std::uint32_t> max_concurrent_;  // what was last set; the line obeys it less `reserved_`, 0 once closed
+    std::uint32_t reserved_ = 0;                 // by partitions; guarded by the lock of the levers
     std::atomic<std::int64_t> max_wait_;
     std::atomic<bool> closed_{false};
     std::string_view name_;
@@ -203,6 +217,7 @@ class [[nodiscard("dropping a permit gives its place back at once")]] Bulkhead::
 
   private:
     friend class Bulkhead;
+    friend class BulkheadPartition;
     explicit Permit(Bulkhead& bulkhead) noexcept : bulkhead_(&bulkhead) {}
 
     Bulkhead* bulkhead_ = nullptr;

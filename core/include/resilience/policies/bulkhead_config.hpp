@@ -25,6 +25,13 @@ struct BulkheadConfig {
     friend bool operator==(const BulkheadConfig&, const BulkheadConfig&) = default;
 };
 
+// What a part of a bulkhead's callers can be given: see bulkhead_partition.hpp.
+struct PartitionConfig {
+    // Places that only they get, 0 to what is not reserved yet.
+    std::uint32_t reserved = 0;
+};
+
+// Of a bulkhead with partitions: what is not reserved, max_concurrent included, and all refusals.
 // requests = admitted + rejected and admitted = settled + in_use in every picture. Callers in the queue are in neither
 // until they are answered.
 struct BulkheadStats {
