@@ -118,7 +118,7 @@ struct LooksThenStores : ExplorerAtomics {};
 using namespace exploring_token_bucket;
 
 template <>
-void BasicTokenBucket<StoresTheMark>::replace_locked(std::unique_ptr<Block> fresh) noexcept {
+void BasicTokenBucket<StoresTheMark>::replace_locked(OwnedBlock fresh) noexcept {
     Block& old = *newest().block;
     fresh->origin = std::max(fresh->origin, old.origin);
     old.next.store(fresh.get(), std::memory_order_release);

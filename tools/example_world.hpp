@@ -5,6 +5,7 @@
 // Each example is compiled as the body of a function that sees these names (tools/document_code.py), in the namespace
 // below, so an example may leave out what every reader guesses, and nothing else.
 
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <optional>
@@ -58,6 +59,10 @@ using ServerErrorsOnly = StatusJudge;
 
 inline Card card;
 inline std::string url = "/price";
+inline std::string host = "cards.example";
+inline std::string api_key = "4f1c";
+inline constexpr std::uint64_t user_id = 4711;
+inline constexpr std::uint64_t cost = 3;
 inline std::string cached = "yesterday's";
 inline constexpr Fetch fetch;
 inline Client client;
@@ -99,7 +104,12 @@ inline CircuitBreaker breaker{"card_host"};
 inline std::shared_ptr<CircuitBreaker> breaker_pointer = std::make_shared<CircuitBreaker>("card_host");
 inline RateLimiter limiter{"card_host", RateLimiterConfig{.capacity = 100, .refill_rate = 10.0}};
 inline Bulkhead bulkhead{"card_host", 10};
+inline KeyedRateLimiter per_user{"per_user", {.tiers = {{"bronze", 20, 10}, {"gold", 200, 100}}}};
+inline Keyed<CircuitBreaker> per_host{"per_host", CircuitBreakerConfig{}};
 inline ResilienceManager manager{"checkout"};
+inline auto& templates = manager.circuit_breaker_templates();
+inline const ResilienceStats stats = manager.stats();
+inline const auto maintenance = std::make_shared<ManualControl>();
 inline VirtualTime time;
 inline std::shared_ptr<Retry> retry = std::make_shared<Retry>("card_host");
 inline CircuitBreakerConfig config;

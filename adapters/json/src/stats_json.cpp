@@ -113,6 +113,9 @@ Json json_of(const RateLimiterStats& stats) {
             {"requests_total", stats.requests},
             {"admitted_total", stats.admitted},
             {"rejected_total", counts_json(stats.rejected.by_reason())},
+            {"returned_tokens_total", stats.returned_tokens},
+            {"surplus_tokens_total", stats.surplus_tokens},
+            {"debt_tokens", stats.debt_tokens},
             // Until somebody new can take a token: when one is there, that is now.
             {"retry_after_seconds", seconds(stats.retry_after.value_or(Duration::zero()))},
             {"listener_exceptions_total", stats.listener_exceptions},
@@ -144,6 +147,7 @@ Json json_of(const RetryStats& stats) {
             {"attempts_total", stats.attempts},
             {"retries_total", stats.retries},
             {"sleeping", stats.sleeping},
+            {"hook_exceptions_total", stats.hook_exceptions},
             {"listener_exceptions_total", stats.listener_exceptions},
             {"events_dropped_total", stats.events_dropped}};
 }

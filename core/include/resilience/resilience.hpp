@@ -42,16 +42,16 @@
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/bulkhead_partition.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
-#include <resilience/policies/manual_control.hpp>
+#include <resilience/policies/concurrent_retry_budget.hpp>
 #include <resilience/policies/fixed_window_limiter.hpp>
 #include <resilience/policies/keyed.hpp>
 #include <resilience/policies/keyed_rate_limiter.hpp>
-#include <resilience/policies/concurrent_retry_budget.hpp>
+#include <resilience/policies/manual_control.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/reservation.hpp>
 #include <resilience/policies/retry.hpp>
-#include <resilience/policies/sliding_log_limiter.hpp>
 #include <resilience/policies/retry_budget.hpp>
+#include <resilience/policies/sliding_log_limiter.hpp>
 #include <resilience/policies/with_classifier.hpp>
 
 // Composition: one call through several policies.

@@ -7,33 +7,14 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <resilience/base/cancellation_hold.hpp>
 #include <resilience/base/event_channel.hpp>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#if __has_include(<pthread.h>)
-#include <pthread.h>
-#endif
-
 namespace resilience::inline v1 {
 namespace detail {
-
-#if __has_include(<pthread.h>)
-// Holds off pthread_cancel: its unwinding cannot pass a noexcept function.
-class CancellationHold {
-  public:
-    CancellationHold() noexcept { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
-    ~CancellationHold() { pthread_setcancelstate(before_, nullptr); }
-    CancellationHold(const CancellationHold&) = delete;
-    CancellationHold& operator=(const CancellationHold&) = delete;
-
-  private:
-    int before_ = PTHREAD_CANCEL_ENABLE;
-};
-#else
-struct CancellationHold {};
-#endif
 
 struct ListenerEntry {
     ListenerEntry(Listener listener, EventKinds wanted) : call(std::move(listener)), kinds(wanted) {}

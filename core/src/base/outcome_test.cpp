@@ -113,7 +113,12 @@ TEST(TransitionCause, values_and_names_are_pinned) {
                                     {TransitionCause::probes_succeeded, "probes_succeeded"},
                                     {TransitionCause::probes_failed, "probes_failed"},
                                     {TransitionCause::lever, "lever"},
-                                    {TransitionCause::lever_expired, "lever_expired"}});
+                                    {TransitionCause::lever_expired, "lever_expired"},
+                                    {TransitionCause::slow_ratio, "slow_ratio"},
+                                    {TransitionCause::consecutive_failures, "consecutive_failures"},
+                                    {TransitionCause::trip_predicate, "trip_predicate"},
+                                    {TransitionCause::asked, "asked"},
+                                    {TransitionCause::half_open_limit, "half_open_limit"}});
 }
 
 TEST(RetryStop, values_and_names_are_pinned) {
@@ -130,12 +135,17 @@ TEST(RetryStop, values_and_names_are_pinned) {
 }
 
 TEST(EventKind, values_and_names_are_pinned_and_each_is_of_one_set) {
-    const std::vector<Named<EventKind>> rows{
-        {EventKind::transition, "transition"}, {EventKind::lease_reclaimed, "lease_reclaimed"},
-        {EventKind::lever, "lever"},           {EventKind::limit_changed, "limit_changed"},
-        {EventKind::permitted, "permitted"},   {EventKind::refused, "refused"},
-        {EventKind::finished, "finished"},     {EventKind::retry, "retry"},
-        {EventKind::added, "added"},           {EventKind::removed, "removed"}};
+    const std::vector<Named<EventKind>> rows{{EventKind::transition, "transition"},
+                                             {EventKind::lease_reclaimed, "lease_reclaimed"},
+                                             {EventKind::lever, "lever"},
+                                             {EventKind::limit_changed, "limit_changed"},
+                                             {EventKind::permitted, "permitted"},
+                                             {EventKind::refused, "refused"},
+                                             {EventKind::finished, "finished"},
+                                             {EventKind::retry, "retry"},
+                                             {EventKind::threshold_reached, "threshold_reached"},
+                                             {EventKind::added, "added"},
+                                             {EventKind::removed, "removed"}};
     expect_pinned(rows);
     for (const auto& row : rows) {
         EXPECT_EQ(contains(EventKinds::changes, row.value) + contains(EventKinds::calls, row.value) +

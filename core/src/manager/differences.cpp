@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <optional>
 #include <resilience/base/duration_text.hpp>
 #include <string>
 
@@ -16,6 +17,14 @@ std::string text_of(double value) {
 std::string text_of(std::uint32_t value) { return std::to_string(value); }
 std::string text_of(std::uint64_t value) { return std::to_string(value); }
 std::string text_of(bool value) { return value ? "true" : "false"; }
+std::string text_of(BackoffKind value) { return std::string(to_string(value)); }
+std::string text_of(CircuitState value) { return std::string(to_string(value)); }
+std::string text_of(HalfOpenVerdict value) { return value == HalfOpenVerdict::early ? "early" : "rate_after_all"; }
+std::string text_of(const std::optional<AdaptiveThreshold>& value) {
+    if (!value) return "off";
+    return "min_rise " + text_of(value->min_rise) + ", confidence " + text_of(value->confidence) + ", max_threshold " +
+           text_of(value->max_threshold);
+}
 std::string text_of(JitterKind value) { return std::string(to_string(value)); }
 // Rounded text could show two different durations as the same.
 std::string text_of(Duration value) { return duration_text(value) + " (" + std::to_string(value.count()) + " ns)"; }
@@ -24,6 +33,25 @@ template <class Value>
 void compare(ConfigProblems& problems, std::string_view field, const Value& registered, const Value& given) {
     if (given == registered) return;
     problems.add(field, "is " + text_of(given) + "; the name is registered with " + text_of(registered));
+}
+
+void compare_options(ConfigProblems& problems, const CircuitBreakerConfig& registered,
+                     const CircuitBreakerConfig& given) {
+    compare(problems, "window_calls", registered.window_calls, given.window_calls);
+    compare(problems, "consecutive_failures", registered.consecutive_failures, given.consecutive_failures);
+    compare(problems, "slow_call_duration", registered.slow_call_duration, given.slow_call_duration);
+    compare(problems, "slow_call_ratio", registered.slow_call_ratio, given.slow_call_ratio);
+    compare(problems, "judge_in_flight", registered.judge_in_flight, given.judge_in_flight);
+    compare(problems, "half_open_verdict", registered.half_open_verdict, given.half_open_verdict);
+    compare(problems, "half_open_limit", registered.half_open_limit, given.half_open_limit);
+    compare(problems, "half_open_limit_closes", registered.half_open_limit_closes, given.half_open_limit_closes);
+    compare(problems, "timeout_multiplier", registered.timeout_multiplier, given.timeout_multiplier);
+    compare(problems, "max_timeout", registered.max_timeout, given.max_timeout);
+    compare(problems, "timeout_jitter", registered.timeout_jitter, given.timeout_jitter);
+    compare(problems, "recovery_ramp", registered.recovery_ramp, given.recovery_ramp);
+    compare(problems, "ramp_from", registered.ramp_from, given.ramp_from);
+    compare(problems, "adaptive_threshold", registered.adaptive_threshold, given.adaptive_threshold);
+    compare(problems, "initial_state", registered.initial_state, given.initial_state);
 }
 
 }  // namespace
@@ -40,6 +68,7 @@ void add_differences(ConfigProblems& problems, const CircuitBreakerConfig& regis
     compare(problems, "half_open_max_calls", registered.half_open_max_calls, given.half_open_max_calls);
     compare(problems, "record_latency", registered.record_latency, given.record_latency);
     compare(problems, "probe_lease", registered.probe_lease, given.probe_lease);
+    compare_options(problems, registered, given);
 }
 
 void add_differences(ConfigProblems& problems, const RateLimiterConfig& registered, const RateLimiterConfig& given) {
@@ -59,7 +88,10 @@ void add_differences(ConfigProblems& problems, const RetryConfig& registered, co
     compare(problems, "max_attempts", registered.max_attempts, given.max_attempts);
     compare(problems, "base_delay", registered.base_delay, given.base_delay);
     compare(problems, "max_delay", registered.max_delay, given.max_delay);
+    compare(problems, "max_duration", registered.max_duration, given.max_duration);
     compare(problems, "multiplier", registered.multiplier, given.multiplier);
+    compare(problems, "backoff_kind", registered.backoff_kind, given.backoff_kind);
+    compare(problems, "wait_for_circuit", registered.wait_for_circuit, given.wait_for_circuit);
     compare(problems, "jitter", registered.jitter, given.jitter);
     compare(problems, "jitter_kind", registered.jitter_kind, given.jitter_kind);
     compare(problems, "jitter_ratio", registered.jitter_ratio, given.jitter_ratio);

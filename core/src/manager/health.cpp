@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -49,7 +50,9 @@ std::string percent(double value) {
 std::string why_open(const CircuitBreakerStats& breaker) {
     if (breaker.manual) return ", by hand";
     const auto& window = breaker.window;
-    if (window.requests == 0) return {};
+    // Only where failures are why: slow calls, a row of them, or somebody's rule open as well.
+    if (window.requests < std::max(window.min_requests, 1U) || window.failure_ratio < window.failure_threshold)
+        return {};
     const double failed = 100 * static_cast<double>(window.failures) / static_cast<double>(window.requests);
     return ": " + percent(failed) + " of " + std::to_string(window.requests) + " calls failed (limit " +
            percent(100 * window.failure_threshold) + ")";

@@ -20,11 +20,17 @@ struct Use {
 };
 
 // Open, by hand or by failures, is knowledge that a fresh breaker would not have.
-inline Use use_of(const CircuitBreaker& breaker, const CircuitBreakerConfig&, TimePoint now) {
+inline Use use_of(const CircuitBreaker& breaker, const CircuitBreakerConfig& registered, TimePoint now) {
     const CircuitBreakerStats stats = breaker.stats(now);
     const bool refuses_nobody = stats.state == CircuitState::closed || stats.state == CircuitState::half_open;
+    // One that begins closed is as fresh when it is; one that begins only measuring, when it still does nothing else;
+    // one that begins open would refuse where this one does not.
+    const bool as_it_began = registered.initial_state == CircuitState::closed
+                                 ? refuses_nobody && !stats.manual
+                                 : registered.initial_state == CircuitState::metrics_only &&
+                                       stats.state == CircuitState::metrics_only && !stats.lever_expires;
     return {.activity = stats.requests + stats.late + stats.unpaired_results,
-            .at_rest = stats.in_flight == 0 && refuses_nobody && !stats.manual};
+            .at_rest = stats.in_flight == 0 && as_it_began};
 }
 
 // A fresh limiter begins with a full bucket.

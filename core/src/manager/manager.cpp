@@ -82,15 +82,16 @@ struct ResilienceManager::Registry {
         return policies.find(name);
     }
 
-    template <class Policies, class Config>
-    auto find_or_create(Policies& policies, const std::string& name, const Config& config) {
+    // `more` is what the policy's constructor takes after the configuration.
+    template <class Policies, class Config, class... More>
+    auto find_or_create(Policies& policies, const std::string& name, const Config& config, More... more) {
         {
             const std::shared_lock lock(mutex);
             if (auto known = policies.find_same(name, config)) return known;
         }
         std::unique_lock lock(mutex);
         if (auto known = policies.find_same(name, config)) return known;
-        auto fresh = policies.create(name, config, *listeners);
+        auto fresh = policies.create(name, config, *listeners, std::move(more)...);
         enqueue(EventKind::added, policies.kind(), fresh->name());
         lock.unlock();
         registrations.deliver();
@@ -144,8 +145,9 @@ ResilienceManager::ResilienceManager(std::string service, ManagerConfig config) 
 ResilienceManager::~ResilienceManager() = default;
 
 std::shared_ptr<CircuitBreaker> ResilienceManager::register_circuit_breaker(std::string name,
-                                                                            CircuitBreakerConfig config) {
-    return registry_->find_or_create(registry_->circuit_breakers, name, config);
+                                                                            CircuitBreakerConfig config,
+                                                                            CircuitBreakerHooks hooks) {
+    return registry_->find_or_create(registry_->circuit_breakers, name, config, std::move(hooks));
 }
 
 std::shared_ptr<RateLimiter> ResilienceManager::register_rate_limiter(std::string name, std::uint64_t capacity,
@@ -167,8 +169,9 @@ std::shared_ptr<Bulkhead> ResilienceManager::register_bulkhead(std::string name,
     return registry_->find_or_create(registry_->bulkheads, name, config);
 }
 
-std::shared_ptr<Retry> ResilienceManager::register_retry(std::string name, RetryConfig config) {
-    return registry_->find_or_create(registry_->retries, name, config);
+std::shared_ptr<Retry> ResilienceManager::register_retry(std::string name, RetryConfig config, RetryHooks hooks,
+                                                         SharedRetryBudget budget) {
+    return registry_->find_or_create(registry_->retries, name, config, std::move(hooks), std::move(budget));
 }
 
 ConfigTemplates<CircuitBreakerConfig>& ResilienceManager::circuit_breaker_templates() noexcept {

@@ -4,11 +4,13 @@
 #include <optional>
 #include <resilience/base/config_error.hpp>
 #include <resilience/manager/manager.hpp>
+#include <resilience/pipeline/pipeline.hpp>
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/retry.hpp>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -92,22 +94,63 @@ TEST(ResilienceManager, a_known_name_with_another_configuration_is_refused_and_s
 TEST(ResilienceManager, every_field_of_a_configuration_is_compared) {
     ResilienceManager manager;
     manager.register_circuit_breaker("a");
-    for (const CircuitBreakerConfig& config : std::vector<CircuitBreakerConfig>{{.failure_threshold = 0.6},
-                                                                                {.success_threshold = 6},
-                                                                                {.timeout = 61s},
-                                                                                {.min_requests = 9},
-                                                                                {.window_size = 30s},
-                                                                                {.buckets = 5},
-                                                                                {.half_open_calls = 5},
-                                                                                {.half_open_max_calls = 1},
-                                                                                {.record_latency = true},
-                                                                                {.probe_lease = 1ns}}) {
+    for (const CircuitBreakerConfig& config :
+         std::vector<CircuitBreakerConfig>{{.failure_threshold = 0.6}, {.success_threshold = 6},
+                                           {.timeout = 61s},           {.min_requests = 9},
+                                           {.window_size = 30s},       {.buckets = 5},
+                                           {.half_open_calls = 5},     {.half_open_max_calls = 1},
+                                           {.record_latency = true},   {.probe_lease = 1ns},
+                                           {.window_calls = 10},       {.consecutive_failures = 5},
+                                           {.slow_call_duration = 1s}, {.slow_call_ratio = 0.5},
+                                           {.half_open_limit = 1s},    {.half_open_limit_closes = true},
+                                           {.timeout_multiplier = 2},  {.max_timeout = 60s},
+                                           {.timeout_jitter = 0.1},    {.recovery_ramp = 1s},
+                                           {.ramp_from = 0.2}}) {
         EXPECT_THROW(manager.register_circuit_breaker("a", config), ConfigError);
     }
+}
+
+TEST(ResilienceManager, gives_policies_the_functions_and_budgets_of_their_first_registration) {
+    ResilienceManager manager;
+    const auto breaker = manager.register_circuit_breaker(
+        "a", {}, {.trips = [](const ClosedPeriod& seen) { return seen.failures == 1; }});
+    EXPECT_EQ(manager.register_circuit_breaker("a", {}, {.trips = [](const ClosedPeriod&) { return false; }}), breaker);
+    breaker->record_result(false);
+    EXPECT_EQ(breaker->state(), CircuitState::open);
+
+    int asked = 0;
+    const auto budget = std::make_shared<RetryBudget>();
+    const auto retry =
+        manager.register_retry("a", {.max_attempts = 3, .base_delay = 0s},
+                               {.before_retry = [&](const AttemptEnd&, const Next&) { ++asked; }}, budget);
+    Pipeline guarded{retry};
+    EXPECT_THROW(static_cast<void>(guarded.execute([]() -> int { throw std::runtime_error("no"); })),
+                 std::runtime_error);
+    EXPECT_EQ(asked, 2);
+}
+
+TEST(ResilienceManager, choices_in_a_configuration_are_compared_too) {
+    ResilienceManager manager;
+    manager.register_circuit_breaker("a", {.slow_call_duration = 1s});
+    for (const CircuitBreakerConfig& config : std::vector<CircuitBreakerConfig>{
+             {.slow_call_duration = 1s, .judge_in_flight = true},
+             {.slow_call_duration = 1s, .half_open_verdict = HalfOpenVerdict::rate_after_all},
+             {.slow_call_duration = 1s, .adaptive_threshold = AdaptiveThreshold{}},
+             {.slow_call_duration = 1s, .initial_state = CircuitState::open}}) {
+        EXPECT_THROW(manager.register_circuit_breaker("a", config), ConfigError);
+    }
+    EXPECT_NO_THROW(manager.register_circuit_breaker("a", {.slow_call_duration = 1s}));
+}
+
+TEST(ResilienceManager, every_field_of_the_other_configurations_is_compared) {
+    ResilienceManager manager;
     manager.register_retry("a");
     for (const RetryConfig& config : std::vector<RetryConfig>{{.max_attempts = 4},
                                                               {.base_delay = 99ms},
                                                               {.max_delay = 31s},
+                                                              {.max_duration = 1h},
+                                                              {.backoff_kind = BackoffKind::linear},
+                                                              {.wait_for_circuit = true},
                                                               {.multiplier = 3},
                                                               {.jitter = false},
                                                               {.jitter_kind = JitterKind::full},

@@ -74,8 +74,10 @@ class PoliciesByName {
     }
 
     // Everything that can throw comes before the first change that anybody can see.
-    std::shared_ptr<Policy> create(const std::string& name, const Config& config, ManagerListeners& listeners) {
-        auto policy = std::make_shared<Policy>(name, config);
+    template <class... More>
+    std::shared_ptr<Policy> create(const std::string& name, const Config& config, ManagerListeners& listeners,
+                                   More... more) {
+        auto policy = std::make_shared<Policy>(name, config, std::move(more)...);
         const std::scoped_lock lock(listeners.mutex);
         std::vector<Subscription> subscriptions;
         subscriptions.reserve(listeners.all.size());

@@ -43,18 +43,21 @@ void add_counters(CircuitBreakerStats& sum, const CircuitBreakerStats& more) {
     using Rejected = CircuitBreakerStats::Rejected;
     add_transitions(sum, more);
     add_latencies(sum.latency, more.latency);
-    add_each(
-        sum, more,
-        {&Stats::requests, &Stats::admitted, &Stats::success, &Stats::failure, &Stats::ignored, &Stats::late,
-         &Stats::cancelled, &Stats::abandoned, &Stats::leases_reclaimed, &Stats::unpaired_results,
-         &Stats::window_saturated, &Stats::classifier_errors, &Stats::listener_exceptions, &Stats::events_dropped});
-    add_each(sum.rejected, more.rejected, {&Rejected::circuit_open, &Rejected::half_open_full, &Rejected::forced_open});
+    add_each(sum, more,
+             {&Stats::requests, &Stats::admitted, &Stats::success, &Stats::failure, &Stats::ignored, &Stats::late,
+              &Stats::cancelled, &Stats::abandoned, &Stats::leases_reclaimed, &Stats::unpaired_results,
+              &Stats::window_saturated, &Stats::classifier_errors, &Stats::slow, &Stats::hook_exceptions,
+              &Stats::listener_exceptions, &Stats::events_dropped});
+    add_each(sum.rejected, more.rejected,
+             {&Rejected::circuit_open, &Rejected::half_open_full, &Rejected::forced_open, &Rejected::throttled});
 }
 
 void add_counters(RateLimiterStats& sum, const RateLimiterStats& more) {
     using Stats = RateLimiterStats;
     using Rejected = RateLimiterStats::Rejected;
-    add_each(sum, more, {&Stats::requests, &Stats::admitted, &Stats::listener_exceptions, &Stats::events_dropped});
+    add_each(sum, more,
+             {&Stats::requests, &Stats::admitted, &Stats::returned_tokens, &Stats::surplus_tokens,
+              &Stats::listener_exceptions, &Stats::events_dropped});
     add_each(sum.rejected, more.rejected,
              {&Rejected::rate_limited, &Rejected::exceeds_capacity, &Rejected::queue_full, &Rejected::queue_timeout,
               &Rejected::deadline_exceeded, &Rejected::cancelled, &Rejected::shutting_down});
@@ -75,7 +78,8 @@ void add_counters(RetryStats& sum, const RetryStats& more) {
     using Stats = RetryStats;
     add_each(sum, more,
              {&Stats::calls, &Stats::success_first, &Stats::success_retried, &Stats::exhausted, &Stats::not_retryable,
-              &Stats::gave_up, &Stats::attempts, &Stats::retries, &Stats::listener_exceptions, &Stats::events_dropped});
+              &Stats::gave_up, &Stats::attempts, &Stats::retries, &Stats::hook_exceptions, &Stats::listener_exceptions,
+              &Stats::events_dropped});
 }
 
 }  // namespace resilience::inline v1

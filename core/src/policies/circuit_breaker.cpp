@@ -59,7 +59,10 @@ CircuitBreaker::CircuitBreaker(const Checked& checked, CircuitBreakerHooks hooks
       threshold_(threshold_of(checked.config.failure_threshold)),
       probes_(probes_at_once()) {
     if (options_ == nullptr) return;
+    // A manual control may pull its lever as soon as it knows the breaker.
+    const std::scoped_lock lock(mutex_);
     CircuitState initial = options_->config.initial_state;
+    if (initial == CircuitState::metrics_only) before_ = initial;
     if (options_->hooks.manual_control != nullptr && options_->hooks.manual_control->add(*this)) {
         initial = CircuitState::forced_open;
     }

@@ -86,21 +86,18 @@ bool CircuitBreaker::admits_locked(ProbeHolder holder, TimePoint at, Passage& pa
         default:
             break;
     }
-    if (word.watches_admissions() && !admits_watched_locked(now, why)) return false;
+    if (counts_running()) {
+        judge_running_locked(now);
+        // It may have opened, for no time at all even: then the question is another one.
+        if (!state_.word().counting()) return admits_locked(holder, now, passage, why);
+    }
+    if (word.watches_admissions() && options_->ramping && !admits_in_ramp_locked(now, why)) return false;
     counters_.add(admitted);
     if (counts_running() && holder == ProbeHolder::permit) options_->running->begin(now);
     // Under the mutex the generation cannot have changed.
     if (holder == ProbeHolder::anonymous) static_cast<void>(anonymous_.enter(word));
     passage = {state_.word(), now};
     return true;
-}
-
-bool CircuitBreaker::admits_watched_locked(TimePoint now, Rejection& why) noexcept {
-    if (options_->running != nullptr) {
-        judge_running_locked(now);
-        if (!state_.word().counting()) return !refuses(state_.word(), now, why);
-    }
-    return !options_->ramping || admits_in_ramp_locked(now, why);
 }
 
 // One call for each whole call of the share that has come together: no luck, and no burst.

@@ -47,7 +47,8 @@ void find_probe_problems(const CircuitBreakerConfig& config, ConfigProblems& pro
     const std::uint32_t calls = config.half_open_calls == 0 ? config.success_threshold : config.half_open_calls;
     if (config.half_open_calls > most_probes) {
         problems.add("half_open_calls", is(config.half_open_calls, "success_threshold to 1000, or 0 for the former"));
-    } else if (successes_in_range && calls < config.success_threshold) {
+    } else if (config.half_open_verdict == HalfOpenVerdict::early && successes_in_range &&
+               calls < config.success_threshold) {
         problems.add("half_open_calls", is(config.half_open_calls, "at least success_threshold, which is " +
                                                                        std::to_string(config.success_threshold)));
     }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <resilience/base/cancellation_hold.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 
 namespace resilience::inline v1 {
@@ -33,7 +34,7 @@ CircuitBreaker::Findings CircuitBreaker::record_in_windows(Passage passage, bool
     Findings found{.window = record(windows_[window], failed, now, limit)};
     if (adaptive && now.time_since_epoch().count() >= options_->learned->bucket_end.load(std::memory_order_relaxed)) {
         const std::scoped_lock lock(mutex_);
-        learn_locked(pass_time_locked(now));
+        learn_if_due_locked(pass_time_locked(now));
     }
     if (options_ == nullptr) return found;
     if (options_->slow != nullptr) {
@@ -60,6 +61,7 @@ CircuitBreaker::Findings CircuitBreaker::record_in_windows_locked(Passage passag
     if (options_->slow != nullptr) {
         found.slow = options_->slow->of_period[word.window()].record_locked(is_slow(passage, now), now);
     }
+    learn_if_due_locked(now);
     if (options_->running != nullptr) add_overdue_locked(found, now);
     if (options_->config.consecutive_failures != 0) found.run = options_->run.record(word.generation(), failed);
     return found;
@@ -67,9 +69,11 @@ CircuitBreaker::Findings CircuitBreaker::record_in_windows_locked(Passage passag
 
 // A bucket of a closed period is over. What belongs to one in which the breaker opens is never asked for: the next
 // closed period begins with its own totals.
-void CircuitBreaker::learn_locked(TimePoint now) noexcept {
+void CircuitBreaker::learn_if_due_locked(TimePoint now) noexcept {
     const CircuitWord word = state_.word();
-    if (word.state() == CircuitState::closed && !options_->ramping) {
+    if (options_->learned == nullptr || !word.counting()) return;
+    if (now.time_since_epoch().count() < options_->learned->bucket_end.load(std::memory_order_relaxed)) return;
+    if (!options_->ramping) {
         options_->learned->learn(windows_[word.window()].totals());
     }
     begin_learning_locked(word, now);
@@ -173,6 +177,7 @@ void CircuitBreaker::ask_trip_predicate(Passage passage, TimePoint at) noexcept 
         seen.consecutive_failures = options_->run.length(word.generation());
     }
     bool trips = false;
+    const detail::CancellationHold no_cancellation;
     try {
         trips = options_->hooks.trips(seen);
     } catch (...) {

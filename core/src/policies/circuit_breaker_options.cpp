@@ -55,7 +55,8 @@ CircuitBreakerOptions::CircuitBreakerOptions(const CircuitBreakerConfig& given, 
       running(given.judge_in_flight ? std::make_unique<RunningCalls>(given.slow_call_duration) : nullptr),
       learned(given.adaptive_threshold ? std::make_unique<LearnedThreshold>(*given.adaptive_threshold,
                                                                             given.failure_threshold, given.buckets)
-                                       : nullptr) {}
+                                       : nullptr),
+      open_time(given.timeout) {}
 
 bool CircuitBreakerOptions::needed(const CircuitBreakerConfig& config, const CircuitBreakerHooks& hooks) noexcept {
     // What a plain breaker keeps itself.

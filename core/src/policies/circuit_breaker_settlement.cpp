@@ -91,6 +91,23 @@ void CircuitBreaker::settle_slowly(Passage passage, CallResult result, TimePoint
     after_change();
 }
 
+// A verdict that asks the breaker to open: counted like any other, then heard, both before anybody is told.
+void CircuitBreaker::settle_as_asked(Passage passage, CallResult result, TimePoint now, Duration open_for) noexcept {
+    if (options_ != nullptr) record_latency(time_between(passage.admitted_at, now));
+    const bool current = passage.word.same_period(state_.word());
+    {
+        const std::scoped_lock lock(mutex_);
+        const TimePoint at = pass_time_locked(now);
+        const bool running = passage.word.counting() && counts_running();
+        if (running && passage.word.same_period(state_.word())) options_->running->end(passage.admitted_at);
+        settle_locked(passage, result, at);
+        open_as_asked_locked(passage, open_for, at);
+    }
+    if (result == CallResult::cancelled) cancelled_.fetch_add(1, std::memory_order_release);
+    if (current && passage.word.counting() && trips_by_predicate()) ask_trip_predicate(passage, now);
+    after_change();
+}
+
 void CircuitBreaker::settle_locked(Passage passage, CallResult result, TimePoint now) noexcept {
     const Outcome outcome = outcome_of(result);
     const CircuitWord word = state_.word();

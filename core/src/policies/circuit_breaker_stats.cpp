@@ -31,10 +31,12 @@ CircuitBreaker::Position CircuitBreaker::position_locked(TimePoint at) const noe
     const auto over = [&] { return position.until != never && position.until <= now; };
     if (position.held && over()) {
         const bool moves = before_ != position.state;
-        position = {
-            .state = before_, .held = false, .since = moves ? position.until : position.since, .until = before_until_};
+        position = {.state = before_,
+                    .held = false,
+                    .since = moves ? position.until : position.since,
+                    .until = before_ == CircuitState::half_open ? half_open_until(position.until) : before_until_};
     }
-    if (position.state == CircuitState::open && position.until == TimePoint::min()) {
+    if (unborn_open()) {
         // An initial open period that no call has met yet.
         position.since = since_ == TimePoint::min() ? now : since_;
         position.until = saturating_add(position.since, config_.timeout);
@@ -55,7 +57,7 @@ CircuitBreaker::Position CircuitBreaker::after_half_open(const Position& over, T
     if (options_->config.half_open_limit_closes) {
         return {.state = CircuitState::closed, .held = false, .since = over.until, .until = never};
     }
-    const TimePoint until = saturating_add(over.until, present_open_time());
+    const TimePoint until = saturating_add(over.until, next_open_time());
     if (until != never && until <= now) {
         return {.state = CircuitState::half_open, .held = false, .since = now, .until = half_open_until(now)};
     }
@@ -64,6 +66,8 @@ CircuitBreaker::Position CircuitBreaker::after_half_open(const Position& over, T
 
 std::optional<TimePoint> CircuitBreaker::next_deadline() const noexcept {
     const std::scoped_lock lock(mutex_);
+    // Its time begins with the first moment that is given, which must not be this one.
+    if (unborn_open()) return std::nullopt;
     TimePoint next = std::min(state_.end_of(state_.word()), left_behind_.forgotten_at());
     if (state_.word().state() == CircuitState::half_open && probes_.in_flight() > 0) {
         next = std::min(next, saturating_add(probes_.oldest_stamp(), lease()));
@@ -121,7 +125,7 @@ void CircuitBreaker::describe_window_locked(CircuitBreakerStats& stats, const Po
     const bool closed = word.counting() && position.state == word.state();
     const bool tripped = position.state == CircuitState::open || position.state == CircuitState::half_open;
     if (!closed && !tripped) return;
-    if (options_ != nullptr) stats.window.consecutive_failures = options_->run.length(word.generation());
+    if (options_ != nullptr) stats.window.consecutive_failures = options_->run.length();
     if (options_ != nullptr && options_->calls != nullptr) {
         const CallCounts counts = options_->calls->counts();
         stats.window.requests = counts.calls;
@@ -178,7 +182,7 @@ CircuitBreakerStats CircuitBreaker::stats(TimePoint at) const {
     {
         const std::scoped_lock lock(mutex_);
         const TimePoint now = std::max(newest_, at);
-        if (since_ == TimePoint::min()) since_ = now;
+        if (since_ == TimePoint::min()) be_born_locked(now);
         const Position position = position_locked(now);
         const CircuitWord word = state_.word();
         stats.state = position.state;

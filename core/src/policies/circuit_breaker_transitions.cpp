@@ -64,10 +64,10 @@ void CircuitBreaker::pull(CircuitState target, std::optional<Duration> hold, Tim
 // Makes everything happen that was due by `at`, in the order in which it was due. Returns the newest moment seen.
 TimePoint CircuitBreaker::pass_time_locked(TimePoint at) noexcept {
     newest_ = std::max(newest_, at);
-    if (since_ == TimePoint::min()) since_ = newest_;
-    if (state_.until() == TimePoint::min()) {
-        not_closed_since_ = since_;
+    if (since_ == TimePoint::min()) be_born_locked(newest_);
+    if (unborn_open()) {
         const TimePoint until = open_until_locked(since_, TransitionCause::lever);
+        options_->reopened = 1;
         state_.publish(state_.word().with_ending(ending_of(until, false)), until);
     }
     for (;;) {
@@ -93,11 +93,11 @@ void CircuitBreaker::end_by_time_locked(TimePoint due) noexcept {
                       newest_);
         return;
     }
+    const TimePoint until = before_ == CircuitState::half_open ? half_open_until(due) : before_until_;
     if (before_ == word.state()) {
-        state_.publish(word.with_ending(ending_of(before_until_, false)), before_until_);
+        state_.publish(word.with_ending(ending_of(until, false)), until);
     } else {
-        change_locked({.to = before_, .cause = TransitionCause::lever_expired, .due = due, .until = before_until_},
-                      newest_);
+        change_locked({.to = before_, .cause = TransitionCause::lever_expired, .due = due, .until = until}, newest_);
     }
 }
 
@@ -107,7 +107,9 @@ void CircuitBreaker::end_half_open_locked(TimePoint due) noexcept {
     Change change{.to = CircuitState::closed, .cause = TransitionCause::half_open_limit, .due = due};
     if (!options_->config.half_open_limit_closes) {
         change.to = CircuitState::open;
-        change.until = open_until_locked(due, change.cause);
+        // How long it was is not known where a function says so: that one is asked about a period that begins now.
+        if (options_->hooks.open_time) change.due = newest_;
+        change.until = open_until_locked(change.due, change.cause);
     }
     change_locked(change, newest_);
     if (change.to != CircuitState::open || change.until > newest_) return;
@@ -170,7 +172,7 @@ void CircuitBreaker::begin_period_locked(CircuitState to, TimePoint until, bool 
         options_->ramping = ramp;
         prepare_options_locked(counts, window, now);
         if (counts) word = word.with_watch(options_->watch());
-        if (options_->learned != nullptr && to == CircuitState::open) options_->learned->baseline.forget_recent();
+        if (options_->learned != nullptr && !counts) options_->learned->baseline.forget_recent();
         if (options_->learned != nullptr && counts) begin_learning_locked(word, now);
     }
     thresholds_reached_ = 0;

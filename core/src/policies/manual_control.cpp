@@ -4,7 +4,7 @@
 
 namespace resilience::inline v1 {
 
-bool ManualControl::isolated() const {
+bool ManualControl::isolated() const noexcept {
     const std::scoped_lock lock(mutex_);
     return isolated_;
 }
@@ -17,30 +17,34 @@ bool ManualControl::add(CircuitBreaker& breaker) {
 
 void ManualControl::remove(CircuitBreaker& breaker) noexcept {
     std::unique_lock lock(mutex_);
-    pulled_.wait(lock, [this] { return !pulling_; });
+    pulled_.wait(lock, [this] { return puller_ == std::thread::id{}; });
     std::erase(breakers_, &breaker);
 }
 
-// One thread pulls at a time, outside the mutex, until nobody has wished for anything else meanwhile.
-void ManualControl::pull(bool isolated, TimePoint now) {
+// One thread pulls at a time, outside the mutex, until nobody has wished for anything else meanwhile. The list only
+// grows while it does.
+void ManualControl::pull(bool isolated, TimePoint now) noexcept {
     std::unique_lock lock(mutex_);
-    std::vector<CircuitBreaker*> reached;
-    reached.reserve(breakers_.size());
     isolated_ = isolated;
-    ++wish_;
-    if (pulling_) return;
-    pulling_ = true;
-    for (std::uint64_t carried_out = 0; carried_out != wish_;) {
-        carried_out = wish_;
-        const bool wanted = isolated_;
-        reached.assign(breakers_.begin(), breakers_.end());
-        lock.unlock();
-        for (CircuitBreaker* const breaker : reached) {
-            wanted ? breaker->force_open(now) : breaker->reset(now);
-        }
-        lock.lock();
+    const std::uint64_t wish = ++wishes_;
+    if (puller_ != std::thread::id{}) {
+        // A listener further up this very stack cannot wait for itself: what it wishes is carried out when it returns.
+        if (puller_ != std::this_thread::get_id()) pulled_.wait(lock, [&] { return carried_out_ >= wish; });
+        return;
     }
-    pulling_ = false;
+    puller_ = std::this_thread::get_id();
+    while (carried_out_ != wishes_) {
+        const std::uint64_t present = wishes_;
+        const bool wanted = isolated_;
+        for (std::size_t index = 0; index < breakers_.size(); ++index) {
+            CircuitBreaker& breaker = *breakers_[index];
+            lock.unlock();
+            wanted ? breaker.force_open(now) : breaker.reset(now);
+            lock.lock();
+        }
+        carried_out_ = present;
+    }
+    puller_ = {};
     pulled_.notify_all();
 }
 

@@ -28,7 +28,9 @@
 #include <resilience/manager/stats.hpp>
 #include <resilience/policies/bulkhead_config.hpp>
 #include <resilience/policies/circuit_breaker_config.hpp>
+#include <resilience/policies/circuit_breaker_hooks.hpp>
 #include <resilience/policies/rate_limiter_config.hpp>
+#include <resilience/policies/retry.hpp>
 #include <resilience/policies/retry_config.hpp>
 #include <string>
 #include <string_view>
@@ -39,7 +41,6 @@ namespace resilience::inline v1 {
 class CircuitBreaker;
 class RateLimiter;
 class Bulkhead;
-class Retry;
 
 class ResilienceManager {
   public:
@@ -55,13 +56,16 @@ class ResilienceManager {
     // however many threads ask at once. Throws ConfigError for a bad name, for any bad field, and for a known name with
     // another configuration: it lists what differs. What counts is the configuration of the first registration, also
     // after set_rate or set_max_concurrent. Whatever is thrown, std::bad_alloc included, nothing has changed.
-    std::shared_ptr<CircuitBreaker> register_circuit_breaker(std::string name, CircuitBreakerConfig config = {});
+    // Functions and budgets cannot be compared: those of the first registration stay, others are dropped.
+    std::shared_ptr<CircuitBreaker> register_circuit_breaker(std::string name, CircuitBreakerConfig config = {},
+                                                             CircuitBreakerHooks hooks = {});
     std::shared_ptr<RateLimiter> register_rate_limiter(std::string name, std::uint64_t capacity, double refill_rate);
     std::shared_ptr<RateLimiter> register_rate_limiter(std::string name, RateLimiterConfig config);
     std::shared_ptr<Bulkhead> register_bulkhead(std::string name, std::uint32_t max_concurrent,
                                                 std::uint32_t queue_size = 0);
     std::shared_ptr<Bulkhead> register_bulkhead(std::string name, BulkheadConfig config);
-    std::shared_ptr<Retry> register_retry(std::string name, RetryConfig config = {});
+    std::shared_ptr<Retry> register_retry(std::string name, RetryConfig config = {}, RetryHooks hooks = {},
+                                          SharedRetryBudget budget = {});
 
     // Named configurations for each kind, to be given to the above: see manager/config_templates.hpp. They live as long
     // as the manager. A configuration that is given without them is taken as it is.

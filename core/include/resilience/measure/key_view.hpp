@@ -2,8 +2,8 @@
 
 // A key as a caller gives it, text or number, and the digest by which it is known.
 //
-//     limiter.acquire("alice");        // text: any bytes, of any length; NUL and the empty text are keys like others
-//     limiter.acquire(4711);           // a number; the text "4711" is another key
+//     per_user.acquire("alice");       // text: any bytes, of any length; NUL and the empty text are keys like others
+//     per_user.acquire(4711);          // a number; the text "4711" is another key
 //
 // Keys are not names: they are not interned, not exported and not kept. A table knows a number by itself and a text by
 // 128 bits of SipHash-1-3 under a secret seed, so a key weighs the same whatever its length, and nobody who does not

@@ -110,7 +110,9 @@ class CircuitBreaker {
     // The state at `now`, whether or not anybody has noticed yet: changes nothing.
     [[nodiscard]] CircuitState state(TimePoint now = Clock::now()) const noexcept;
     // The next moment at which something happens by the passing of time alone: an open period, a lever, a lease ends.
-    // Absent: nothing will. Then, or at any time, `tick` makes it happen without a call.
+    // Absent: nothing will, or the first `now` has still to be given. Then, or at any time, `tick` makes it happen
+    // without a call. Running calls that become overdue (judge_in_flight) are not foreseen: tick for those now and
+    // then.
     [[nodiscard]] std::optional<TimePoint> next_deadline() const noexcept;
     void tick(TimePoint now) noexcept;
 
@@ -257,7 +259,6 @@ class CircuitBreaker {
     bool refuses(CircuitWord word, TimePoint now, Rejection& why) noexcept;
     bool admits(ProbeHolder holder, CircuitWord word, TimePoint now, Passage& passage, Rejection& why) noexcept;
     bool admits_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept;
-    bool admits_watched_locked(TimePoint now, Rejection& why) noexcept;
     bool admits_in_ramp_locked(TimePoint now, Rejection& why) noexcept;
     bool admits_probe_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept;
     Rejection refusal(RejectionReason reason, std::optional<Duration> retry_after) noexcept;
@@ -279,7 +280,10 @@ class CircuitBreaker {
     void count_late() noexcept { late_.fetch_add(1, std::memory_order_release); }
     void judge_probe_locked(Outcome outcome, bool slow, TimePoint now) noexcept;
     [[nodiscard]] std::optional<bool> probes_close_locked() const noexcept;
-    void open_as_asked(Passage passage, Duration open_for, TimePoint now) noexcept;
+    [[gnu::cold, gnu::noinline]] void settle_as_asked(Passage passage, CallResult result, TimePoint now,
+                                                      Duration open_for) noexcept;
+    void open_as_asked_locked(Passage passage, Duration open_for, TimePoint now) noexcept;
+    void end_open_at_locked(TimePoint until) noexcept;
     void enqueue_finished(Passage passage, CallResult result, TimePoint now) noexcept;
     [[gnu::cold, gnu::noinline]] void record_result_otherwise(CallResult result, TimePoint now,
                                                               Duration took = {}) noexcept;
@@ -290,7 +294,7 @@ class CircuitBreaker {
     Findings record_in_windows_locked(Passage passage, bool failed, TimePoint now) noexcept;
     [[nodiscard]] bool finds_something(const Findings& found) const noexcept;
     void act_on_locked(const Findings& found, TimePoint now) noexcept;
-    void learn_locked(TimePoint now) noexcept;
+    void learn_if_due_locked(TimePoint now) noexcept;
     void begin_learning_locked(CircuitWord word, TimePoint now) noexcept;
     [[nodiscard]] double present_threshold_locked() const noexcept;
     void add_overdue_locked(Findings& found, TimePoint now) const noexcept;
@@ -309,6 +313,7 @@ class CircuitBreaker {
     // ---- how long it stays open (circuit_breaker_open_time.cpp)
     [[nodiscard]] TimePoint open_until_locked(TimePoint from, TransitionCause cause) noexcept;
     [[nodiscard]] Duration present_open_time() const noexcept;
+    [[nodiscard]] Duration next_open_time() const noexcept;
     [[nodiscard]] TimePoint half_open_until(TimePoint from) const noexcept;
     [[gnu::cold, gnu::noinline]] void ask_open_time() noexcept;
     // What follows a change of state outside the mutex.
@@ -320,6 +325,11 @@ class CircuitBreaker {
     // ---- changes of state (circuit_breaker_transitions.cpp), under the mutex
     void pull(CircuitState target, std::optional<Duration> hold, TimePoint now) noexcept;
     TimePoint pass_time_locked(TimePoint now) noexcept;
+    void be_born_locked(TimePoint now) const noexcept { since_ = not_closed_since_ = now; }
+    // Open from the beginning, and no moment given yet.
+    [[nodiscard]] bool unborn_open() const noexcept {
+        return state_.word().open_with_end() && state_.until() == TimePoint::min();
+    }
     void end_by_time_locked(TimePoint due) noexcept;
     void end_half_open_locked(TimePoint due) noexcept;
     void describe_cause(const Change& change, Event& event) const noexcept;
@@ -373,7 +383,7 @@ class CircuitBreaker {
     std::uint16_t probe_failures_ = 0;
     TimePoint newest_ = TimePoint::min();
     mutable TimePoint since_ = TimePoint::min();  // of the present state; min until some `now` is given: its birth
-    TimePoint not_closed_since_ = TimePoint::min();
+    mutable TimePoint not_closed_since_ = TimePoint::min();
     TimePoint before_until_ = never;  // until when what a lever with an end brings back lasts
     std::uint64_t rejected_half_open_full_ = 0;
     std::uint32_t abandoned_ = 0;  // stays at the greatest number

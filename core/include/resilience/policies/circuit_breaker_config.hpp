@@ -19,7 +19,7 @@ class ConfigProblems;
 // When probes are judged.
 enum class HalfOpenVerdict : std::uint8_t {
     early,           // as soon as their verdict is certain: see half_open_calls
-    rate_after_all,  // when all half_open_calls have reported, by the ratios that also judge a window
+    rate_after_all,  // when all half_open_calls have reported, by failure_threshold and slow_call_ratio
 };
 
 // A failure threshold that is learned: open when calls fail more often than they used to, and surely so. The baseline b
@@ -83,7 +83,7 @@ struct CircuitBreakerConfig {
     std::uint32_t window_calls = 0;
 
     // Instead of a failure ratio: opens after so many failures in a row, whatever the time between them. 0: off. Up to
-    // 100,000. failure_threshold and min_requests are then not read; slow calls are still judged.
+    // 100,000. failure_threshold is then not read, min_requests only by slow calls and window_calls.
     std::uint32_t consecutive_failures = 0;
 
     // Calls that took strictly longer than this are slow. 0: off. The breaker opens too when, with min_requests calls
@@ -98,7 +98,7 @@ struct CircuitBreakerConfig {
     bool judge_in_flight = false;
 
     // With `early` a slow success counts against a probe like a failure. With `rate_after_all` success_threshold only
-    // says how many verdicts a half_open_calls of 0 stands for.
+    // says how many verdicts a half_open_calls of 0 stands for, and failure_threshold judges, whatever is learned.
     HalfOpenVerdict half_open_verdict = HalfOpenVerdict::early;
 
     // How long a half-open period may last without a verdict. 0: for ever. Then it opens again, or closes.

@@ -37,7 +37,8 @@ struct Opening {
 
 struct CircuitBreakerHooks {
     // Asked after every result recorded while closed, success or failure, instead of failure_threshold, min_requests,
-    // consecutive_failures and slow_call_ratio. True opens the breaker. Costs two short locks a call.
+    // consecutive_failures and slow_call_ratio. True opens the breaker. judge_in_flight has no say then. Costs two
+    // short locks a call.
     std::function<bool(const ClosedPeriod&)> trips{};
 
     // Asked once for every open period that has no end of its own, instead of timeout, timeout_multiplier and

@@ -31,6 +31,10 @@ class FailureRun {
     // The length of the run with this result. 0 for one of a period that is over.
     std::uint32_t record(std::uint64_t generation, bool failed) noexcept;
     [[nodiscard]] std::uint32_t length(std::uint64_t generation) const noexcept;
+    // Of the newest period that had any.
+    [[nodiscard]] std::uint32_t length() const noexcept {
+        return static_cast<std::uint32_t>(word_.load(std::memory_order_relaxed) & run_mask);
+    }
 
   private:
     static constexpr unsigned run_bits = 18;
@@ -54,7 +58,7 @@ struct LearnedThreshold {
     // What the ratio must reach before anything else is asked.
     [[nodiscard]] double limit() const noexcept {
         const std::optional<double> rate = baseline.rate();
-        return rate ? std::min(*rate + config.min_rise, config.max_threshold) : until_learned;
+        return std::min(rate ? *rate + config.min_rise : until_learned, config.max_threshold);
     }
     [[nodiscard]] bool trips(WindowCounts counts) const noexcept;
     void learn(WindowCounts totals) noexcept;
@@ -93,10 +97,13 @@ struct CircuitBreakerOptions {
     FailureRun run;
     std::atomic<std::uint64_t> slow_calls{0};
     std::atomic<std::uint64_t> hook_exceptions{0};
+    std::atomic<bool> asking{false};           // some thread asks for open times
     std::atomic<bool> open_time_asked{false};  // an open period waits for its end: see ask_open_time
 
     // Guarded by the mutex.
-    Duration open_time{};        // of the present or last open period
+    Duration open_time;          // of the present or last open period; before the first its usual one
+    TimePoint open_from{};       // when the period began that a function is asked about
+    TimePoint open_until{};      // and its end until that has answered
     std::uint32_t reopened = 0;  // open periods since the breaker was last closed, the present one included
     TransitionCause opened_by{};
     std::uint32_t probes_slow = 0;

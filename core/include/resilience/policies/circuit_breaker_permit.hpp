@@ -39,9 +39,12 @@ class [[nodiscard("dropping a permit counts the call as ignored")]] CircuitBreak
         settle(verdict.result, now, false, verdict.open_for);
     }
     void settle(CallResult result, TimePoint now, bool classifier_failed, std::optional<Duration> open_for) noexcept {
-        CircuitBreaker* const breaker = breaker_;
-        settle(result, now, classifier_failed);
-        if (breaker != nullptr && open_for) breaker->open_as_asked(passage_, *open_for, now);
+        if (breaker_ == nullptr || !open_for || *open_for <= Duration::zero()) {
+            return settle(result, now, classifier_failed);
+        }
+        CircuitBreaker* const breaker = std::exchange(breaker_, nullptr);
+        if (classifier_failed) breaker->classifier_errors_.fetch_add(1, std::memory_order_relaxed);
+        breaker->settle_as_asked(passage_, result, now, *open_for);
     }
     // The call machine's form. A classifier that threw is counted beside the result.
     RESILIENCE_HOT void settle(CallResult result, TimePoint now, bool classifier_failed = false) noexcept {

@@ -4,11 +4,11 @@
 //
 //     Keyed<CircuitBreaker> per_host{"per_host", CircuitBreakerConfig{.failure_threshold = 0.3}};
 //     if (auto admission = per_host.try_acquire(host)) {              // holds breaker and permit
-//         admission->permit().settle(call(host) ? Outcome::success : Outcome::failure);
+//         admission->permit().settle(charge(card) ? Outcome::success : Outcome::failure);
 //     }
 //
 //     const auto breaker = per_host.at(host);                         // or the policy itself, for a pipeline
-//     if (breaker) return Pipeline{RetryConfig{}, breaker}.execute([&] { return call(host); });
+//     if (breaker) return Pipeline{RetryConfig{}, breaker}.execute([&] { return fetch(host); });
 //
 // All policies of one container have its configuration and its name, so their rejections name the container; a key is
 // no name (key_view.hpp: any bytes, of any length; only its digest is kept).

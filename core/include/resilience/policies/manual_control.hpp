@@ -8,15 +8,16 @@
 //     maintenance->isolate();     // both refuse with forced_open, and so does every breaker that is given it later
 //     maintenance->close();       // all of them are closed, with empty windows
 //
-// Threads: any. Both functions return when the breakers have followed; while another thread is still pulling, it also
-// carries out what this one wants, and the wish that came last stays. Listeners of the breakers run inside, without a
-// lock; they may use the control but not destroy one of its breakers. Both may throw std::bad_alloc, and then have
-// done nothing.
+// Threads: any. Both functions return when every breaker has followed this wish or a later one: the wish that came last
+// stays. Listeners of the breakers run inside, without a lock; they may use the control, and what they wish is carried
+// out once they have returned. They must not destroy one of its breakers, nor wait for a thread that uses the control.
+// A breaker that is given a control may throw std::bad_alloc for it; pulling throws nothing.
 
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <resilience/base/time.hpp>
+#include <thread>
 #include <vector>
 
 namespace resilience::inline v1 {
@@ -29,9 +30,9 @@ class ManualControl {
     ManualControl(const ManualControl&) = delete;
     ManualControl& operator=(const ManualControl&) = delete;
 
-    void isolate(TimePoint now = Clock::now()) { pull(true, now); }
-    void close(TimePoint now = Clock::now()) { pull(false, now); }
-    [[nodiscard]] bool isolated() const;
+    void isolate(TimePoint now = Clock::now()) noexcept { pull(true, now); }
+    void close(TimePoint now = Clock::now()) noexcept { pull(false, now); }
+    [[nodiscard]] bool isolated() const noexcept;
 
   private:
     friend class CircuitBreaker;
@@ -40,14 +41,15 @@ class ManualControl {
     [[nodiscard]] bool add(CircuitBreaker& breaker);
     void remove(CircuitBreaker& breaker) noexcept;
 
-    void pull(bool isolated, TimePoint now);
+    void pull(bool isolated, TimePoint now) noexcept;
 
     mutable std::mutex mutex_;
     std::condition_variable pulled_;
     std::vector<CircuitBreaker*> breakers_;
     bool isolated_ = false;
-    bool pulling_ = false;
-    std::uint64_t wish_ = 0;  // how many there have been
+    std::thread::id puller_{};  // the thread that pulls; none: {}
+    std::uint64_t wishes_ = 0;  // how many there have been
+    std::uint64_t carried_out_ = 0;
 };
 
 }  // namespace resilience::inline v1
