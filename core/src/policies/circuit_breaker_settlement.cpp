@@ -101,7 +101,7 @@ void CircuitBreaker::settle_as_asked(Passage passage, CallResult result, TimePoi
         const bool running = passage.word.counting() && counts_running();
         if (running && passage.word.same_period(state_.word())) options_->running->end(passage.admitted_at);
         settle_locked(passage, result, at);
-        open_as_asked_locked(passage, open_for, at);
+        if (open_for > Duration::zero()) open_as_asked_locked(passage, open_for, at);
     }
     if (result == CallResult::cancelled) cancelled_.fetch_add(1, std::memory_order_release);
     if (current && passage.word.counting() && trips_by_predicate()) ask_trip_predicate(passage, now);

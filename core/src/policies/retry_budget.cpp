@@ -26,7 +26,7 @@ std::string out_of_range(double value, const char* advice) {
     return text.str();
 }
 
-const RetryBudgetConfig& checked(const RetryBudgetConfig& config) {
+void check(const RetryBudgetConfig& config) {
     ConfigProblems problems{"retry budget"};
     if (!within(config.ratio, 1)) problems.add("ratio", out_of_range(config.ratio, "0 to 1"));
     if (config.capacity < 1 || config.capacity > greatest_capacity) {
@@ -36,13 +36,13 @@ const RetryBudgetConfig& checked(const RetryBudgetConfig& config) {
     problems.expect(config.ratio != 0 || config.trickle != 0, "trickle",
                     "is 0 and so is ratio: the budget would never fill again");
     problems.throw_if_any();
-    return config;
 }
 
 }  // namespace
 
 BudgetScale::BudgetScale(const RetryBudgetConfig& config) {
-    const Fraction ratio = simplest_fraction(checked(config).ratio, greatest_ratio_denominator);
+    check(config);
+    const Fraction ratio = simplest_fraction(config.ratio, greatest_ratio_denominator);
     const Fraction trickle = simplest_fraction(config.trickle, greatest_trickle_denominator);
     const std::uint64_t per_token = trickle.denominator * microseconds_per_second;
     // As fine as the position allows, for what time brings is rounded down to whole units. At its coarsest a token has

@@ -33,18 +33,16 @@ class [[nodiscard("dropping a permit counts the call as ignored")]] CircuitBreak
         if (CircuitBreaker* const breaker = std::exchange(breaker_, nullptr)) [[likely]]
             breaker->settle(passage_, result_of(outcome), now);
     }
-    // With `open_for` the breaker opens for that long at least, whatever the window says, if it still is in the state
-    // that admitted the call.
+    // With `open_for` the breaker opens for that long, up to max_timeout and whatever the window says, if only this
+    // verdict has ended the state that admitted the call, or nothing has. An open period it causes is not shortened.
     void settle(const Verdict& verdict, TimePoint now = Clock::now()) noexcept {
-        settle(verdict.result, now, false, verdict.open_for);
+        if (verdict.open_for) return settle_as_asked(verdict.result, now, *verdict.open_for);
+        settle(verdict.result, now);
     }
-    void settle(CallResult result, TimePoint now, bool classifier_failed, std::optional<Duration> open_for) noexcept {
-        if (breaker_ == nullptr || !open_for || *open_for <= Duration::zero()) {
-            return settle(result, now, classifier_failed);
-        }
+    // Nothing is asked for with 0 or less.
+    RESILIENCE_HOT void settle_as_asked(CallResult result, TimePoint now, Duration open_for) noexcept {
         CircuitBreaker* const breaker = std::exchange(breaker_, nullptr);
-        if (classifier_failed) breaker->classifier_errors_.fetch_add(1, std::memory_order_relaxed);
-        breaker->settle_as_asked(passage_, result, now, *open_for);
+        if (breaker != nullptr) breaker->settle_as_asked(passage_, result, now, open_for);
     }
     // The call machine's form. A classifier that threw is counted beside the result.
     RESILIENCE_HOT void settle(CallResult result, TimePoint now, bool classifier_failed = false) noexcept {

@@ -17,12 +17,10 @@ struct GateOf<CircuitBreaker> {
         return breaker.enter(now, permit, call.refusal());
     }
     RESILIENCE_HOT static void leave(Permit& permit, const Step& step, const CallState& call) noexcept {
+        // A classifier that throws asks for nothing.
         if (step.is(Step::open_asked)) [[unlikely]]
-            return leave_as_asked(permit, step, call);
+            return permit.settle_as_asked(step.result, step.at, call.open_for);
         permit.settle(step.result, step.at, step.is(Step::classifier_failed));
-    }
-    RESILIENCE_COLD static void leave_as_asked(Permit& permit, const Step& step, const CallState& call) noexcept {
-        permit.settle(step.result, step.at, step.is(Step::classifier_failed), call.open_for);
     }
 };
 
