@@ -28,6 +28,14 @@ inline void* allocate(std::size_t size, std::size_t alignment) {
     return memory;
 }
 
+inline void* allocate_or_null(std::size_t size, std::size_t alignment) noexcept {
+    try {
+        return allocate(size, alignment);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
 inline void deallocate(void* memory) noexcept {
     if (memory != nullptr) ++deallocations;
     std::free(memory);
@@ -41,6 +49,13 @@ inline void deallocate(void* memory) noexcept {
 }
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
     return for_tests::allocate(size, static_cast<std::size_t>(alignment));
+}
+// The library's own would do, but a sanitizer brings others.
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return for_tests::allocate_or_null(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+}
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    return for_tests::allocate_or_null(size, static_cast<std::size_t>(alignment));
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { for_tests::deallocate(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { for_tests::deallocate(memory); }
