@@ -43,23 +43,41 @@ inline void deallocate(void* memory) noexcept {
 
 }  // namespace for_tests
 
-// Never inlined: the compiler would compare the two halves of a pair and find new and free mismatched.
+// Never inlined: the compiler would compare the two halves of a pair and find new and free mismatched. All forms: where
+// the library's others would call these, a sanitizer brings its own.
 [[gnu::noinline]] void* operator new(std::size_t size) {
     return for_tests::allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 }
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
     return for_tests::allocate(size, static_cast<std::size_t>(alignment));
 }
-// The library's own would do, but a sanitizer brings others.
 [[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     return for_tests::allocate_or_null(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 }
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
     return for_tests::allocate_or_null(size, static_cast<std::size_t>(alignment));
 }
+[[gnu::noinline]] void* operator new[](std::size_t size) {
+    return for_tests::allocate(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+}
+[[gnu::noinline]] void* operator new[](std::size_t size, std::align_val_t alignment) {
+    return for_tests::allocate(size, static_cast<std::size_t>(alignment));
+}
+[[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+    return for_tests::allocate_or_null(size, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+}
+[[gnu::noinline]] void* operator new[](std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    return for_tests::allocate_or_null(size, static_cast<std::size_t>(alignment));
+}
 [[gnu::noinline]] void operator delete(void* memory) noexcept { for_tests::deallocate(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { for_tests::deallocate(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { for_tests::deallocate(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    for_tests::deallocate(memory);
+}
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { for_tests::deallocate(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { for_tests::deallocate(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::align_val_t) noexcept { for_tests::deallocate(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
     for_tests::deallocate(memory);
 }
