@@ -42,14 +42,16 @@ class Traffic {
     Random random_;
 };
 
-TEST(AdaptiveThreshold, raises_no_false_alarm_in_a_million_calls_at_any_usual_rate) {
-    for (const std::uint32_t calls_in_a_window : {20U, 200U, 2000U}) {
-        for (const double rate : {0.0, 0.001, 0.05, 0.45}) {
-            Traffic traffic(calls_in_a_window, calls_in_a_window);
-            EXPECT_EQ(traffic.run(1'000'000, rate), std::nullopt) << calls_in_a_window << " calls, rate " << rate;
-        }
+class AdaptiveThresholdGate : public testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(AdaptiveThresholdGate, raises_no_false_alarm_in_a_million_calls_at_any_usual_rate) {
+    for (const double rate : {0.0, 0.001, 0.05, 0.45}) {
+        Traffic traffic(GetParam(), GetParam());
+        EXPECT_EQ(traffic.run(1'000'000, rate), std::nullopt) << "rate " << rate;
     }
 }
+INSTANTIATE_TEST_SUITE_P(CallsInAWindow, AdaptiveThresholdGate, testing::Values(20U, 200U, 2000U),
+                         testing::PrintToStringParamName());
 
 TEST(AdaptiveThreshold, opens_when_calls_begin_to_fail_far_below_any_fixed_threshold) {
     const struct {
