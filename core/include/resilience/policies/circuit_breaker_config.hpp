@@ -75,8 +75,8 @@ struct CircuitBreakerConfig {
     // Duration::max() (never).
     Duration probe_lease{};
 
-    // ---- Options. None is on by default, and what is off costs a call nothing. Those that look at every call while
-    // closed cost it about 60 instructions more; those marked (mutex) also take the breaker's short mutex once a call.
+    // ---- Options. None is on by default, and what is off adds nothing to a call. Those that look at every call while
+    // closed take it off the shortest path; those marked (mutex) also take the breaker's short mutex once a call.
 
     // Instead of a time window, one of the last so many calls (mutex). 0: off. Up to 1,000,000 and at least
     // min_requests; two bits of memory a call. window_size and buckets are then not read.
