@@ -59,6 +59,7 @@
 #include <resilience/policies/circuit_breaker_config.hpp>
 #include <resilience/policies/circuit_breaker_hooks.hpp>
 #include <resilience/policies/circuit_breaker_options.hpp>
+#include <resilience/policies/circuit_breaker_parts.hpp>
 #include <resilience/policies/circuit_breaker_probes.hpp>
 #include <resilience/policies/circuit_breaker_state.hpp>
 #include <resilience/policies/circuit_breaker_stats.hpp>
@@ -181,55 +182,14 @@ class CircuitBreaker {
         counters
     };
 
-    // The fields that a breaker without options reads. The window's own are kept by the windows.
-    struct Basics {
-        double failure_threshold;
-        Duration timeout;
-        Duration probe_lease;
-        std::uint16_t success_threshold;
-        std::uint16_t half_open_calls;
-        std::uint16_t half_open_max_calls;
-    };
-    // What settling needs to know of an admission.
-    struct Passage {
-        CircuitWord word;
-        TimePoint admitted_at;
-    };
-    // The failure threshold, a Fraction of at most 1, in half the memory.
-    struct Threshold {
-        std::uint32_t numerator;
-        std::uint32_t denominator;
-    };
-    // A change of state and what led to it.
-    struct Change {
-        CircuitState to;
-        TransitionCause cause;
-        TimePoint due;
-        TimePoint until = never;
-        bool lever = false;  // `until` is the end of a lever
-        bool ramp = false;   // closed, and not for all calls at once
-        std::uint64_t failures = 0;
-        std::uint64_t requests = 0;
-    };
-    // What a recorded result found: the counts to judge by. Empty: nothing to judge.
-    struct Findings {
-        WindowCounts window{};
-        WindowCounts slow{};  // slow calls in the place of failures
-        std::uint32_t run = 0;
-    };
-    // How admitted calls have ended.
-    struct Settled {
-        std::uint64_t success = 0, failure = 0, ignored = 0;
-        std::uint64_t late = 0, cancelled = 0;  // of which
-        [[nodiscard]] std::uint64_t sum() const noexcept { return success + failure + ignored; }
-    };
-    // The state as it is at some moment, seen without changing anything.
-    struct Position {
-        CircuitState state;
-        bool held;  // by a lever with an end
-        TimePoint since;
-        TimePoint until;
-    };
+    using Basics = detail::CircuitBasics;
+    using Passage = detail::CircuitPassage;
+    using Threshold = detail::CircuitThreshold;
+    using Change = detail::CircuitChange;
+    using Findings = detail::CircuitFindings;
+    using Settled = detail::CircuitSettled;
+    using Position = detail::CircuitPosition;
+
     // A name and a configuration without problems.
     struct Checked {
         std::string_view name;
