@@ -6,7 +6,8 @@ PREFIX ?= /usr/local
 
 # What `make demo` passes on, for example: make demo DURATION=100s SCRIPT=attack.txt PORT=8080 ADMIN_PORT=9911
 DEMO_FLAGS = $(if $(DURATION),--duration $(DURATION)) $(if $(SCRIPT),--script $(SCRIPT)) $(if $(PORT),--port $(PORT)) \
-    $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT)) $(if $(NO_LOAD),--no-load)
+    $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT)) $(if $(NO_LOAD),--no-load) \
+    $(if $(NO_UNGUARDED),--no-unguarded)
 
 .PHONY: help demo test check sanitize explore instructions bench install
 

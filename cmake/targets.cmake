@@ -39,13 +39,15 @@ function(resilience_add_module name)
     set_property(GLOBAL APPEND PROPERTY resilience_modules ${name})
 endfunction()
 
-# resilience_add_test_program(<program> SOURCES <file>... LINK <target>...): a GoogleTest program; each TEST is a ctest.
+# resilience_add_test_program(<program> SOURCES <file>... LINK <target>... [ALONE]): a GoogleTest program; each TEST is
+# a ctest. With ALONE nothing else runs beside one of them: for tests that load every processor on purpose, or judge
+# what happens in real time.
 function(resilience_add_test_program program)
-    cmake_parse_arguments(PARSE_ARGV 1 test "" "" "SOURCES;LINK")
+    cmake_parse_arguments(PARSE_ARGV 1 test "ALONE" "" "SOURCES;LINK")
     if(NOT test_SOURCES)
         return()
     endif()
     add_executable(${program} ${test_SOURCES})
     target_link_libraries(${program} PRIVATE ${test_LINK} GTest::gmock GTest::gtest_main resilience_warnings)
-    gtest_discover_tests(${program} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)
+    gtest_discover_tests(${program} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 240 RUN_SERIAL ${test_ALONE})
 endfunction()

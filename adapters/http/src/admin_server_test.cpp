@@ -91,8 +91,8 @@ TEST_F(AdminServerLimits, a_body_over_its_limit_is_413) {
 }
 
 // Whether the server takes another client, asked again and again: refusals before that may be a 503 or a closed door.
-bool served_within_ten_seconds(std::uint16_t port) {
-    for (const auto begun = Clock::now(); Clock::now() - begun < 10s;) {
+bool served_within_a_minute(std::uint16_t port) {
+    for (const auto begun = Clock::now(); Clock::now() - begun < 60s;) {
         try {
             if (Client{port}.ask("GET", "/livez").status == 200) return true;
         } catch (const std::runtime_error&) {
@@ -151,7 +151,7 @@ TEST_F(AdminServerLimits, the_sixty_fifth_connection_is_told_so_and_a_freed_plac
     EXPECT_EQ(ask("GET", "/stats").status, 503);  // also when the request is already under way
 
     clients.pop_back();
-    EXPECT_TRUE(served_within_ten_seconds(server->port()));
+    EXPECT_TRUE(served_within_a_minute(server->port()));
 }
 
 TEST_F(AdminServerLimits, a_client_that_stops_reading_loses_its_place) {
@@ -159,8 +159,8 @@ TEST_F(AdminServerLimits, a_client_that_stops_reading_loses_its_place) {
           {{"GET", "/large", [](const HttpQuestion&) { return HttpAnswer{.body = std::string(32'000'000, 'a')}; }}});
     Client deaf{server->port(), 4096};
     deaf.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    ASSERT_TRUE(deaf.readable_within(10'000));
-    EXPECT_TRUE(served_within_ten_seconds(server->port()));
+    ASSERT_TRUE(deaf.readable_within(60'000));
+    EXPECT_TRUE(served_within_a_minute(server->port()));
 }
 
 // ---- start and end
@@ -213,7 +213,7 @@ TEST_F(AdminServerTest, ends_at_once_whatever_its_clients_do) {
     half.send("GET /li");
     Client deaf{server->port(), 4096};
     deaf.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    ASSERT_TRUE(deaf.readable_within(10'000));
+    ASSERT_TRUE(deaf.readable_within(60'000));
     const std::uint16_t port = server->port();
 
     const auto begun = Clock::now();

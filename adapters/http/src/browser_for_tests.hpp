@@ -3,7 +3,8 @@
 // A real Chromium without a window, for tests: opens a page, evaluates scripts in it, and keeps what went wrong there.
 //
 // It is driven by the DevTools protocol over two pipes: JSON messages that end with a NUL. What it asks of the network
-// is whatever the page makes it ask; its own services are switched off. Every wait ends after 20 s with an exception.
+// is whatever the page makes it ask; its own services are switched off. Every wait ends after a minute with an
+// exception.
 
 #include <fcntl.h>
 #include <poll.h>
@@ -71,7 +72,7 @@ class Browser {
         return answer["result"].value("value", Json());
     }
     // Whether the expression becomes true within `patience`.
-    bool eventually(const std::string& expression, Duration patience = std::chrono::seconds{15}) {
+    bool eventually(const std::string& expression, Duration patience = std::chrono::seconds{60}) {
         const TimePoint until = Clock::now() + patience;
         do {
             if (evaluate(expression) == true) return true;
@@ -86,7 +87,7 @@ class Browser {
     [[nodiscard]] const std::vector<std::string>& requests() const noexcept { return requests_; }
 
   private:
-    static constexpr int patience_ms = 20'000;
+    static constexpr int patience_ms = 60'000;
 
     void start() {
         std::array<int, 2> to{}, from{};
@@ -169,7 +170,8 @@ class Browser {
         std::size_t end = 0;
         while ((end = received_.find('\0')) == std::string::npos) {
             pollfd readable{.fd = from_, .events = POLLIN, .revents = 0};
-            if (::poll(&readable, 1, patience_ms) == 0) throw std::runtime_error("the browser says nothing for 20 s");
+            if (::poll(&readable, 1, patience_ms) == 0)
+                throw std::runtime_error("the browser says nothing for a minute");
             std::array<char, 65536> bytes{};
             const ssize_t size = ::read(from_, bytes.data(), bytes.size());
             if (size <= 0) throw std::runtime_error(why_it_ended());

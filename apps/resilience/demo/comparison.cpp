@@ -36,9 +36,10 @@ std::string seconds_text(Duration duration) {
     return program::with_decimals(seconds, seconds < 10 && seconds > 0 ? 1 : 0) + " s";
 }
 
+// Of less than a second there is no rate worth reading: a run may end right after a fault began.
 std::string per_second(const CustomerPicture::Part& part) {
+    if (part.time < std::chrono::seconds(1)) return "–";
     const double seconds = std::chrono::duration<double>(part.time).count();
-    if (seconds <= 0) return "–";
     return program::with_decimals(static_cast<double>(part.answered) / seconds, 1) + "/s";
 }
 

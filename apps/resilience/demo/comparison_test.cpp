@@ -52,6 +52,14 @@ TEST(Comparison, sets_the_figures_of_both_below_each_other) {
               "outage: longest time in which fewer than half were answered · upstreams: requests they got\n");
 }
 
+TEST(Comparison, reads_no_rate_out_of_less_than_a_second) {
+    DemoPicture picture = both();
+    picture.shop.load->customers.trouble.time = 999ms;
+    EXPECT_NE(comparison_text(picture).find("      –   266.7/s"), std::string::npos);
+    picture.shop.load->customers.trouble.time = 1s;
+    EXPECT_NE(comparison_text(picture).find(" 12000.0/s   266.7/s"), std::string::npos);
+}
+
 TEST(Comparison, is_silent_without_a_twin_a_load_or_calls) {
     DemoPicture alone = both();
     alone.unguarded.reset();

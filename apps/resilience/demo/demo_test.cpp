@@ -15,9 +15,9 @@ namespace {
 using namespace std::chrono_literals;
 using Json = nlohmann::json;
 
-// Asks again and again until it holds; false when it does not hold within 30 s.
+// Asks again and again until it holds; false when it does not hold within a minute.
 bool eventually(const std::function<bool()>& holds) {
-    const TimePoint until = Clock::now() + 30s;
+    const TimePoint until = Clock::now() + 60s;
     while (!holds()) {
         if (Clock::now() > until) return false;
     }
@@ -153,7 +153,7 @@ TEST(DemoTwin, can_be_left_out) {
         EXPECT_FALSE(demo.unguarded_port());
         EXPECT_FALSE(demo.picture().unguarded);
         demo.stop();
-        EXPECT_EQ(summary_text(demo.picture()), "summary 0 s: 0 requests\n");
+        EXPECT_TRUE(summary_text(demo.picture()).ends_with(" s: 0 requests\n")) << summary_text(demo.picture());
     }
     EXPECT_EQ(narration.str().find("twin"), std::string::npos);
 }

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 UpstreamConfig quick(Duration latency = 1ms) { return {.name = "front", .usual_latency = latency}; }
 
 bool eventually(const std::function<bool()>& holds) {
-    const TimePoint until = Clock::now() + 30s;
+    const TimePoint until = Clock::now() + 60s;
     while (!holds()) {
         if (Clock::now() > until) return false;
         std::this_thread::yield();  // the processor is for those who are waited for
@@ -112,8 +112,10 @@ TEST(LoadGenerator, says_when_it_was_late_itself) {
         }
         return true;
     };
-    LoadGenerator load({.port = shop.port(), .rate = 500, .in_trouble = keep_the_thread_busy});
-    ASSERT_TRUE(eventually([&] { return load.picture().calls >= 100; }));
+    // Answers are in time however late this machine is: what is judged here is what the generator says of itself.
+    LoadGenerator load(
+        {.port = shop.port(), .rate = 500, .in_time = 60s, .call_time = 60s, .in_trouble = keep_the_thread_busy});
+    ASSERT_TRUE(eventually([&] { return load.picture().lagged > 10 && load.picture().answered > 0; }));
     load.stop();
     EXPECT_GT(load.picture().lagged, 10U);
     EXPECT_LE(load.picture().lagged, load.picture().late);
