@@ -48,9 +48,9 @@ def problems(root: Path) -> list[str]:
 
 
 def _is_fixture(file: PurePosixPath, text: str) -> bool:
-    """A private header for tests: it includes a test library."""
+    """A private header for tests: it includes a test library, or what tests share."""
     return file.suffix == ".hpp" and "src" in file.parts and any(
-        match.group(2).split("/")[0] in TEST_LIBRARIES for match in _INCLUDE.finditer(text))
+        match.group(2).split("/")[0] in TEST_LIBRARIES | {FOR_TESTS} for match in _INCLUDE.finditer(text))
 
 
 def _objection(file: PurePosixPath, bracket: str, include: str, fixtures: set[PurePosixPath]) -> str | None:

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <barrier>
+#include <for_tests/origin.hpp>
 #include <random>
 #include <resilience/measure/fixed_window.hpp>
 #include <thread>
@@ -12,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TimePoint at(Duration since_epoch) { return TimePoint{since_epoch}; }
+TimePoint at(Duration since_epoch) { return for_tests::origin() + since_epoch; }
 
 TEST(FixedWindow, gives_its_limit_in_each_window_and_starts_anew_at_the_edge) {
     FixedWindow window(3, 1s);

@@ -3,13 +3,14 @@
 // A rolling window with what its owner has to bring: for tests.
 
 #include <cstdint>
+#include <for_tests/origin.hpp>
 #include <mutex>
 #include <optional>
 #include <resilience/measure/rolling_window.hpp>
 
 namespace resilience {
 
-inline TimePoint at(Duration since_epoch) { return TimePoint{since_epoch}; }
+inline TimePoint at(Duration since_epoch) { return for_tests::origin() + since_epoch; }
 
 inline constexpr std::uint32_t least_calls = 10;
 inline constexpr Fraction half{1, 2};

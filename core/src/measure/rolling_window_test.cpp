@@ -102,16 +102,16 @@ TEST(RollingWindow, rounds_its_buckets_down_to_whole_nanoseconds) {
 TEST(RollingWindow, is_safe_before_the_epoch_and_at_both_ends_of_time) {
     Rig<> rig(10s, 10);
     EXPECT_EQ(rig.record_and_count(true, TimePoint::min()), (WindowCounts{1, 1}));
-    EXPECT_EQ(rig.record_and_count(true, at(-1h)), (WindowCounts{2, 2}));
+    EXPECT_EQ(rig.record_and_count(true, TimePoint{-1h}), (WindowCounts{2, 2}));
     EXPECT_EQ(rig.counts(TimePoint::min()), (WindowCounts{2, 2}));
-    EXPECT_EQ(rig.record_and_count(false, at(1s)), (WindowCounts{3, 2}));
-    EXPECT_EQ(rig.counts(at(9s)), (WindowCounts{1, 0}));
+    EXPECT_EQ(rig.record_and_count(false, TimePoint{1s}), (WindowCounts{3, 2}));
+    EXPECT_EQ(rig.counts(TimePoint{9s}), (WindowCounts{1, 0}));
     EXPECT_EQ(rig.record_and_count(false, TimePoint::max() - 20s), (WindowCounts{1, 0}));
     for (std::uint64_t call = 1; call <= 3; ++call) {
         EXPECT_EQ(rig.record_and_count(false, TimePoint::max()), (WindowCounts{call, 0}));
     }
     EXPECT_EQ(rig.counts(TimePoint::max()), (WindowCounts{3, 0}));
-    EXPECT_EQ(rig.record_and_count(false, at(0s)), (WindowCounts{4, 0}));
+    EXPECT_EQ(rig.record_and_count(false, TimePoint{0s}), (WindowCounts{4, 0}));
     EXPECT_EQ(rig.window.totals(), (WindowCounts{8, 2}));
 }
 

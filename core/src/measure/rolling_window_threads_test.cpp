@@ -1,3 +1,4 @@
+#include <for_tests/origin.hpp>
 #include <resilience/measure/rolling_window.hpp>
 
 #include <atomic>
@@ -171,7 +172,7 @@ TEST(RollingWindow, loses_nothing_while_threads_record_turn_and_read) {
         threads.emplace_back([&, thread] {
             for (int call = 0; call < calls; ++call) {
                 const std::int64_t idle = call % 1000 == 999 ? 5'000'000 : 1000;
-                const TimePoint now{Duration{clock.fetch_add(idle, std::memory_order_relaxed)}};
+                const TimePoint now = for_tests::origin() + Duration{clock.fetch_add(idle, std::memory_order_relaxed)};
                 admitted.fetch_add(1, std::memory_order_relaxed);
                 const bool failed = (call + thread) % 4 == 0;
                 const std::optional<WindowCounts> counts =
@@ -188,7 +189,7 @@ TEST(RollingWindow, loses_nothing_while_threads_record_turn_and_read) {
     while (running != 0) {
         {
             const std::lock_guard lock(rig.mutex);
-            const WindowCounts counts = rig.counts(TimePoint{Duration{clock.load()}});
+            const WindowCounts counts = rig.counts(for_tests::origin() + Duration{clock.load()});
             ASSERT_LE(counts.failures, counts.calls);
             ASSERT_LE(counts.calls, 3U * calls);
         }
@@ -200,7 +201,7 @@ TEST(RollingWindow, loses_nothing_while_threads_record_turn_and_read) {
     }
     threads.clear();
     EXPECT_EQ(rig.window.totals(), (WindowCounts{3 * calls, 3 * calls / 4}));
-    const TimePoint later{Duration{clock.load()} + 1h};
+    const TimePoint later = for_tests::origin() + Duration{clock.load()} + 1h;
     EXPECT_EQ(rig.counts(later), (WindowCounts{}));
     EXPECT_EQ(rig.record(true, later), (WindowCounts{1, 1}));
 }

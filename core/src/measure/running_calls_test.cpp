@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <deque>
+#include <for_tests/origin.hpp>
 #include <resilience/base/random.hpp>
 #include <resilience/measure/running_calls.hpp>
 
@@ -10,7 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr TimePoint at(Duration since_epoch) { return TimePoint{since_epoch}; }
+TimePoint at(Duration since_epoch) { return for_tests::origin() + since_epoch; }
 
 TEST(RunningCalls, are_overdue_strictly_after_the_limit) {
     RunningCalls running(2s);

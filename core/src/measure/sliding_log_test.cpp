@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <for_tests/origin.hpp>
 #include <random>
 #include <resilience/measure/sliding_log.hpp>
 #include <thread>
@@ -12,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TimePoint at(Duration since_epoch) { return TimePoint{since_epoch}; }
+TimePoint at(Duration since_epoch) { return for_tests::origin() + since_epoch; }
 
 TEST(SlidingLog, entries_leave_one_by_one_each_a_period_after_it_came) {
     SlidingLog log(2, 100ms);

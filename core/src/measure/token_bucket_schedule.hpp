@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <for_tests/origin.hpp>
 #include <resilience/measure/token_bucket.hpp>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace resilience {
 
 inline constexpr std::int64_t long_uptime = std::int64_t{1} << 57;
 
-inline TimePoint at(std::int64_t nanoseconds) { return TimePoint{Duration{nanoseconds}}; }
+inline TimePoint at(std::int64_t nanoseconds) { return for_tests::origin() + Duration{nanoseconds}; }
 
 // A rate as users write it and as the exact number of tokens in a nanosecond.
 struct Rate {

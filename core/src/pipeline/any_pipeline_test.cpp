@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <expected>
+#include <for_tests/origin.hpp>
 #include <map>
 #include <memory>
 #include <resilience/pipeline/any_pipeline.hpp>
@@ -190,7 +191,7 @@ TEST_F(AnyPipelineTest, a_breaker_with_its_own_classifier_judges_too) {
 
 // ---- virtual time
 TEST_F(AnyPipelineTest, runs_in_virtual_time_when_made_so) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     CircuitBreaker timed{"any_timed", {.timeout = 10s, .min_requests = 2}};
     const AnyPipeline any =
         in_virtual_time(time, Pipeline{RetryConfig{.max_attempts = 2, .base_delay = 100ms, .jitter = false}, timed});

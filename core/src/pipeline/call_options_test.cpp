@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <optional>
 #include <resilience/pipeline/pipeline.hpp>
 #include <stdexcept>
@@ -241,7 +242,7 @@ TYPED_TEST(CallOptionsOn, a_stop_already_requested_is_refused_before_anything_is
 // A sleep may end late. What has no time left then begins no attempt.
 TEST(CallOptions, an_overslept_back_off_makes_no_attempt_after_the_deadline) {
     struct Oversleeping {
-        ManualTime time;
+        ManualTime time{1, for_tests::origin()};
         [[nodiscard]] TimePoint now() const noexcept { return time.now(); }
         void wait_until(TimePoint until, const std::stop_token& stop, Parker& parker) {
             time.wait_until(until + 1s, stop, parker);

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <expected>
+#include <for_tests/origin.hpp>
 #include <mutex>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/virtual_time.hpp>
@@ -35,7 +36,7 @@ class Permits final : public Subject {
     void advance(Duration by) override { now_ = saturating_add(now_, by); }
 
   private:
-    TimePoint now_{};
+    TimePoint now_ = for_tests::origin();
     std::vector<CircuitBreaker::Permit> permits_;
 };
 
@@ -77,7 +78,7 @@ class Virtual final : public Subject {
     };
     Pipeline<ClassifyWith<ReadCell>, CircuitBreaker> guarded_{classify(ReadCell{}), breaker};
     std::vector<std::unique_ptr<Running>> calls_;
-    VirtualTime time_;
+    VirtualTime time_{1, for_tests::origin()};
 };
 
 class Blocking final : public Subject {
@@ -141,7 +142,7 @@ class Blocking final : public Subject {
         std::jthread thread;
     };
     Pipeline<ClassifyWith<ReadCell>, CircuitBreaker> guarded_{classify(ReadCell{}), breaker};
-    ManualTime time_;
+    ManualTime time_{1, for_tests::origin()};
     std::vector<std::unique_ptr<Running>> calls_;
 };
 

@@ -2,6 +2,7 @@
 
 // The two drivers that a conformance row runs on, behind one face: blocking and in virtual time.
 
+#include <for_tests/origin.hpp>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/virtual_time.hpp>
 #include <stop_token>
@@ -39,7 +40,7 @@ class BlockingRun {
     }
 
   private:
-    ManualTime time_;
+    ManualTime time_{1, for_tests::origin()};
 };
 
 class VirtualRun {
@@ -62,7 +63,7 @@ class VirtualRun {
     }
 
   private:
-    VirtualTime time_;
+    VirtualTime time_{1, for_tests::origin()};
 };
 
 }  // namespace resilience::inline v1

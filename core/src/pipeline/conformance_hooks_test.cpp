@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/pipeline/pipeline.hpp>
 #include <resilience/pipeline/virtual_time.hpp>
@@ -30,7 +31,7 @@ struct Asked {
     }
     bool refuses() { return !breaker.try_acquire(now).has_value(); }
 
-    TimePoint now{};
+    TimePoint now = for_tests::origin();
     CircuitBreaker breaker;
 };
 
@@ -116,7 +117,7 @@ TEST(Conformance, MN_14_a_success_that_asks_to_be_left_alone_opens_and_is_return
     };
     CircuitBreaker breaker("MN-14", {.success_threshold = 1});
     Pipeline guarded{classify(LeaveMeAlone{}), breaker};
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     EXPECT_EQ(time.execute(guarded, [] { return 429; }).value(), 429);
     EXPECT_EQ(breaker.state(time.now()), CircuitState::open);
     EXPECT_EQ(breaker.stats(time.now()).success, 1U);
@@ -133,7 +134,7 @@ TEST(Conformance, NL_8_where_everything_counts_as_a_success_nothing_opens) {
     struct Negative {
         Outcome operator()(int value) const { return value < 0 ? Outcome::failure : Outcome::success; }
     };
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     CircuitBreaker breaker("NL-8", {.consecutive_failures = 6});
     Pipeline lenient{classify(Everything{}), breaker};
     for (int call = 0; call < 5; ++call) EXPECT_EQ(time.execute(lenient, [] { return -1; }).value(), -1);
@@ -180,12 +181,12 @@ TEST(CircuitBreakerHooks, functions_may_use_the_breaker_they_decide_for) {
     CircuitBreaker* itself = nullptr;
     Asked asked({.timeout = 7s}, {.trips =
                                       [&](const ClosedPeriod&) {
-                                          itself->reset(TimePoint{});
-                                          return itself->stats(TimePoint{}).failure == 1;
+                                          itself->reset(for_tests::origin());
+                                          return itself->stats(for_tests::origin()).failure == 1;
                                       },
                                   .open_time =
                                       [&](const Opening&) {
-                                          itself->tick(TimePoint{});
+                                          itself->tick(for_tests::origin());
                                           return Duration(1s);
                                       }});
     itself = &asked.breaker;
@@ -197,7 +198,7 @@ TEST(CircuitBreakerHooks, functions_may_use_the_breaker_they_decide_for) {
 TEST(CircuitBreakerHooks, a_lever_pulled_while_the_open_time_is_asked_for_wins) {
     CircuitBreaker* itself = nullptr;
     Asked asked({}, {.open_time = [&](const Opening&) {
-                    itself->open(30s, TimePoint{});
+                    itself->open(30s, for_tests::origin());
                     return Duration(1s);
                 }});
     itself = &asked.breaker;

@@ -1,6 +1,7 @@
 // Conformance rows that hold under any mix of operations, on one thread and on many: IN.
 
 #include <atomic>
+#include <for_tests/origin.hpp>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/virtual_time.hpp>
 #include <thread>
@@ -35,7 +36,7 @@ struct Judge {
 Outcome alternately(int call) { return call % 2 == 0 ? Outcome::success : Outcome::ignored; }
 
 void expect_all_counted(const CircuitBreaker& breaker) {
-    const CircuitBreakerStats stats = breaker.stats(TimePoint{});
+    const CircuitBreakerStats stats = breaker.stats(for_tests::origin());
     EXPECT_EQ(stats.requests, 100'000U);
     EXPECT_EQ(stats.success, 50'000U);
     EXPECT_EQ(stats.ignored, 50'000U);
@@ -47,8 +48,8 @@ TEST(Conformance, IN_1_permits) {
     CircuitBreaker breaker{"conformance"};
     in_threads(callers, [&](int) {
         for (int call = 0; call < calls_each; ++call) {
-            auto permit = breaker.try_acquire(TimePoint{});
-            if (permit) permit->settle(alternately(call), TimePoint{});
+            auto permit = breaker.try_acquire(for_tests::origin());
+            if (permit) permit->settle(alternately(call), for_tests::origin());
         }
     });
     expect_all_counted(breaker);
@@ -56,7 +57,7 @@ TEST(Conformance, IN_1_permits) {
 
 TEST(Conformance, IN_1_blocking) {
     CircuitBreaker breaker{"conformance"};
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     const Pipeline guarded{classify(Judge{}), breaker};
     in_threads(callers, [&](int) {
         for (int call = 0; call < calls_each; ++call) {
@@ -68,7 +69,7 @@ TEST(Conformance, IN_1_blocking) {
 
 TEST(Conformance, IN_1_virtual) {
     CircuitBreaker breaker{"conformance"};
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     const Pipeline guarded{classify(Judge{}), breaker};
     for (int call = 0; call < calls_each; ++call) {
         for (int caller = 0; caller < callers; ++caller) {
@@ -181,7 +182,7 @@ TEST(Conformance, IN_3_IN_4_hold_in_every_picture_while_threads_call_through_a_p
                             .window_size = 1ms,
                             .half_open_calls = 4,
                             .half_open_max_calls = 3}};
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     const Pipeline guarded{classify(Judge{}), breaker};
     std::atomic<int> pictures{0};
     std::atomic<std::uint64_t> begun{0}, refused{0};
@@ -243,7 +244,7 @@ TEST(Conformance, IN_6_events_follow_each_other) {
         Random random(static_cast<std::uint64_t>(thread) + 1);
         for (int i = 0; i < 2'000; ++i) {
             const std::uint64_t dice = random.next() >> 8;
-            const TimePoint now{Duration{clock.fetch_add(4'000)}};
+            const TimePoint now = for_tests::origin() + Duration{clock.fetch_add(4'000)};
             if (dice % 8 == 0) {
                 pull_a_lever(breaker, dice / 8, now);
             } else if (auto permit = breaker.try_acquire(now)) {
@@ -251,7 +252,7 @@ TEST(Conformance, IN_6_events_follow_each_other) {
             }
         }
     });
-    EXPECT_EQ(events + breaker.stats(TimePoint{}).events_dropped, sequence);
+    EXPECT_EQ(events + breaker.stats(for_tests::origin()).events_dropped, sequence);
     EXPECT_GT(followed, 500U);
 }
 

@@ -1,5 +1,6 @@
 // Conformance rows of neutral outcomes, late verdicts and listeners: NL.
 
+#include <for_tests/origin.hpp>
 #include <resilience/pipeline/virtual_time.hpp>
 #include <stdexcept>
 
@@ -179,10 +180,10 @@ struct RecordsOneType {
 template <class Execute>
 void only_one_type_is_recorded(CircuitBreaker& breaker, Execute execute) {
     EXPECT_THROW(execute([]() -> int { throw std::logic_error("B"); }), std::logic_error);
-    EXPECT_EQ(breaker.stats(TimePoint{}).success, 1U);
-    EXPECT_EQ(breaker.stats(TimePoint{}).failure, 0U);
+    EXPECT_EQ(breaker.stats(for_tests::origin()).success, 1U);
+    EXPECT_EQ(breaker.stats(for_tests::origin()).failure, 0U);
     EXPECT_THROW(execute([]() -> int { throw RecordedError("A"); }), RecordedError);
-    EXPECT_EQ(breaker.stats(TimePoint{}).failure, 1U);
+    EXPECT_EQ(breaker.stats(for_tests::origin()).failure, 1U);
 }
 
 TEST(Conformance, NL_6_blocking) {
@@ -193,7 +194,7 @@ TEST(Conformance, NL_6_blocking) {
 
 TEST(Conformance, NL_6_virtual) {
     CircuitBreaker breaker{"conformance"};
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     const Pipeline guarded{classify(RecordsOneType{}), breaker};
     only_one_type_is_recorded(breaker, [&](auto function) { return time.execute(guarded, function); });
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <functional>
 #include <resilience/pipeline/pipeline.hpp>
 #include <stdexcept>
@@ -184,7 +185,7 @@ TYPED_TEST(RetryHooksConformance, a_function_shortens_no_pause_that_the_callee_a
 
 // A time whose waits are counted: the timers of a blocking call.
 struct TimeOfTimers {
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     int timers = 0;
     [[nodiscard]] TimePoint now() const noexcept { return time.now(); }
     void wait_until(TimePoint until, const std::stop_token& stop, Parker& parker) {
@@ -214,7 +215,7 @@ TEST(RetryHooksConformance, RT_25_no_delay_makes_no_timer) {
 TEST(RetryHooksConformance, RT_25_no_delay_lets_no_virtual_moment_pass) {
     Retry retry(attempts_of(4), RetryHooks{.delay = [](const AttemptEnd&) { return 0ms; }});
     Pipeline guarded{retry};
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     auto call = time.start(guarded, []() -> int { throw Down("down"); });
     time.advance(0ms);
     EXPECT_TRUE(call.done());

@@ -2,6 +2,7 @@
 
 #include "waiting_drivers.hpp"
 
+#include <for_tests/origin.hpp>
 #include <resilience/policies/fixed_window_limiter.hpp>
 #include <resilience/policies/sliding_log_limiter.hpp>
 
@@ -46,7 +47,7 @@ TYPED_TEST(WaitingConformance, BH_3_a_stopped_waiter_leaves_before_its_time) {
     waiter.cancel();
     ASSERT_TRUE(this->run.eventually([&] { return waiter.done(); }));
     EXPECT_EQ(waiter.answer().error().reason, RejectionReason::cancelled);
-    EXPECT_EQ(this->run.now(), TimePoint{});
+    EXPECT_EQ(this->run.now(), for_tests::origin());
     EXPECT_EQ(depth(bulkhead), 0U);
     EXPECT_EQ(bulkhead.stats().rejected.cancelled, 1U);
 }
@@ -159,7 +160,7 @@ TYPED_TEST(WaitingConformance, BH_18_ten_calls_pass_one_after_another) {
         ASSERT_TRUE(driver.eventually([&] { return call.done(); }));
         EXPECT_EQ(call.answer().value(), 7);
     }
-    EXPECT_EQ(driver.now(), TimePoint{} + 100ms);
+    EXPECT_EQ(driver.now(), for_tests::origin() + 100ms);
 }
 
 TYPED_TEST(WaitingConformance, BH_20_one_more_than_may_wait_is_refused_at_once) {
@@ -183,7 +184,7 @@ TYPED_TEST(WaitingConformance, RL_57_a_cancelled_waiter_has_consumed_nothing) {
     Pipeline guarded{limiter};
     ASSERT_TRUE(limiter.acquire(1, this->run.now()));
     auto waiter = this->run.start(guarded, seven);
-    ASSERT_TRUE(this->run.eventually([&] { return limiter.stats(TimePoint{}).waiting == 1; }));
+    ASSERT_TRUE(this->run.eventually([&] { return limiter.stats(for_tests::origin()).waiting == 1; }));
     waiter.cancel();
     ASSERT_TRUE(this->run.eventually([&] { return waiter.done(); }));
     EXPECT_EQ(waiter.answer().error().reason, RejectionReason::cancelled);
@@ -197,14 +198,14 @@ TYPED_TEST(WaitingConformance, RL_60_a_cancelled_waiter_frees_its_place_in_line)
     Pipeline guarded{limiter};
     ASSERT_TRUE(limiter.acquire(1, this->run.now()));
     auto first = this->run.start(guarded, seven);
-    ASSERT_TRUE(this->run.eventually([&] { return limiter.stats(TimePoint{}).waiting == 1; }));
+    ASSERT_TRUE(this->run.eventually([&] { return limiter.stats(for_tests::origin()).waiting == 1; }));
     auto turned_away = this->run.start(guarded, seven);
     EXPECT_EQ(turned_away.answer().error().reason, RejectionReason::queue_full);
     EXPECT_EQ(turned_away.answer().error().retry_after, 2s) << "when the line is through and a token is there";
     first.cancel();
     ASSERT_TRUE(this->run.eventually([&] { return first.done(); }));
     auto next = this->run.start(guarded, seven);
-    ASSERT_TRUE(this->run.eventually([&] { return limiter.stats(TimePoint{}).waiting == 1; }));
+    ASSERT_TRUE(this->run.eventually([&] { return limiter.stats(for_tests::origin()).waiting == 1; }));
     this->run.advance(1s);
     ASSERT_TRUE(this->run.eventually([&] { return next.done(); }));
     EXPECT_EQ(next.answer().value(), 7);
@@ -247,11 +248,11 @@ TYPED_TEST(WaitingConformance, RL_56_of_two_waiters_one_is_served_and_the_other_
     Pipeline guarded{limiter};
     ASSERT_TRUE(limiter.acquire(1, this->run.now()));
     auto first = this->run.start(guarded, seven);
-    ASSERT_TRUE(this->run.eventually([&] { return limiter.stats(TimePoint{}).waiting == 1; }));
+    ASSERT_TRUE(this->run.eventually([&] { return limiter.stats(for_tests::origin()).waiting == 1; }));
     auto second = this->run.start(guarded, seven);
     EXPECT_EQ(second.answer().error().reason, RejectionReason::rate_limited) << "its token comes at 2 s";
     EXPECT_EQ(second.answer().error().retry_after, 2s);
-    EXPECT_EQ(this->run.now(), TimePoint{});
+    EXPECT_EQ(this->run.now(), for_tests::origin());
     this->run.advance(1s);
     ASSERT_TRUE(this->run.eventually([&] { return first.done(); }));
     EXPECT_EQ(first.answer().value(), 7);
@@ -263,11 +264,11 @@ void expect_that_a_cancelled_waiter_frees_its_place(auto& run, Limiter& limiter)
     Pipeline guarded{limiter};
     ASSERT_TRUE(limiter.acquire(1, run.now()));
     auto first = run.start(guarded, seven);
-    ASSERT_TRUE(run.eventually([&] { return limiter.stats(TimePoint{}).waiting == 1; }));
+    ASSERT_TRUE(run.eventually([&] { return limiter.stats(for_tests::origin()).waiting == 1; }));
     first.cancel();
     ASSERT_TRUE(run.eventually([&] { return first.done(); }));
     auto next = run.start(guarded, seven);
-    ASSERT_TRUE(run.eventually([&] { return limiter.stats(TimePoint{}).waiting == 1; }));
+    ASSERT_TRUE(run.eventually([&] { return limiter.stats(for_tests::origin()).waiting == 1; }));
     run.advance(1s);
     ASSERT_TRUE(run.eventually([&] { return next.done(); }));
     EXPECT_EQ(next.answer().value(), 7);

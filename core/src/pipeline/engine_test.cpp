@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <expected>
 #include <for_tests/counted_allocations.hpp>
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <optional>
 #include <resilience/pipeline/manual_time.hpp>
@@ -48,7 +49,7 @@ class Engine : public testing::Test {
 TEST_F(Engine, an_abandoned_call_returns_its_permits) {
     std::optional<VirtualHold> hold;
     {
-        VirtualTime time;
+        VirtualTime time{1, for_tests::origin()};
         Pipeline slots_outside{bulkhead, retry, breaker};
         auto held = time.start(slots_outside, [&] { hold = time.hold(); });
         auto in_back_off = time.start(slots_outside, down);
@@ -63,13 +64,13 @@ TEST_F(Engine, an_abandoned_call_returns_its_permits) {
         EXPECT_FALSE(held.done() || in_back_off.done() || between_attempts.done());
     }
     hold->end();
-    expect_at_rest(TimePoint{} + 500ms);
-    EXPECT_EQ(breaker.stats(TimePoint{} + 500ms).cancelled, 2U) << "dropped permits are ignored";
+    expect_at_rest(for_tests::origin() + 500ms);
+    EXPECT_EQ(breaker.stats(for_tests::origin() + 500ms).cancelled, 2U) << "dropped permits are ignored";
     EXPECT_EQ(retry.stats().gave_up, 3U);
 }
 
 TEST_F(Engine, a_cancelled_back_off_ends_at_once) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     auto call = time.start(Pipeline{bulkhead, retry, breaker}, down);
     time.advance(300ms);
     call.cancel();
@@ -87,7 +88,7 @@ TEST_F(Engine, a_cancelled_back_off_ends_at_once) {
 
 TEST_F(Engine, a_cancelled_attempt_keeps_its_permits_until_it_has_really_ended) {
     for (const bool answers : {true, false}) {
-        VirtualTime time;
+        VirtualTime time{1, for_tests::origin()};
         CircuitBreaker judge("engine_judge");
         std::optional<VirtualHold> hold;
         std::stop_token asked_to_stop;
@@ -115,7 +116,7 @@ TEST_F(Engine, a_cancelled_attempt_keeps_its_permits_until_it_has_really_ended) 
 
 TEST_F(Engine, polling_more_often_than_needed_changes_nothing) {
     struct Trickling {  // wakes up a hundred times in every wait
-        ManualTime time;
+        ManualTime time{1, for_tests::origin()};
         int wakes = 0;
         [[nodiscard]] TimePoint now() const noexcept { return time.now(); }
         void wait_until(TimePoint until, const std::stop_token&, Parker&) {
@@ -132,7 +133,7 @@ TEST_F(Engine, polling_more_often_than_needed_changes_nothing) {
     EXPECT_GE(trickling.wakes, 200);
     EXPECT_EQ(report.attempts, 3U);
     EXPECT_EQ(report.waited_in_backoff, 2s);
-    EXPECT_EQ(trickling.now(), TimePoint{} + 2s);
+    EXPECT_EQ(trickling.now(), for_tests::origin() + 2s);
     EXPECT_EQ(limiter.stats(trickling.now()).requests, 3U);
     EXPECT_EQ(retry.stats().retries, 2U);
     expect_at_rest(trickling.now());
@@ -151,14 +152,14 @@ TEST_F(Engine, a_hundred_thousand_attempts_without_delay_do_not_recurse) {
         }
         return down();
     };
-    ManualTime blocking;
+    ManualTime blocking{1, for_tests::origin()};
     (void)guarded.execute_in(blocking, {}, {}, where_it_stands);
     EXPECT_EQ(calls, attempts);
     EXPECT_EQ(lowest, highest) << "every attempt stands at the same depth";
     calls = 0;
     lowest = UINTPTR_MAX;
     highest = 0;
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     (void)time.execute(guarded, where_it_stands);
     EXPECT_EQ(calls, attempts);
     EXPECT_EQ(lowest, highest) << "every attempt stands at the same depth";
@@ -179,7 +180,7 @@ TEST_F(Engine, an_answer_that_is_replaced_is_destroyed) {
         return Counted(alive);
     };
     const auto always_failing = classify([](const Counted&) { return Outcome::failure; });
-    ManualTime blocking;
+    ManualTime blocking{1, for_tests::origin()};
     EXPECT_TRUE((Pipeline{always_failing, retry}).execute_in(blocking, {}, {}, count));
     EXPECT_TRUE((Pipeline{always_failing, retry, bulkhead, breaker}).execute_in(blocking, {}, {}, count));
     EXPECT_TRUE(
@@ -187,7 +188,7 @@ TEST_F(Engine, an_answer_that_is_replaced_is_destroyed) {
     EXPECT_EQ(calls, 3 + 3 + 9);
     EXPECT_EQ(most, 1) << "the earlier answer is gone before the next attempt begins";
     {
-        VirtualTime time;
+        VirtualTime time{1, for_tests::origin()};
         EXPECT_TRUE(time.execute(Pipeline{always_failing, retry, bulkhead}, count));
         auto abandoned = time.start(Pipeline{always_failing, retry}, count);
     }
@@ -196,7 +197,7 @@ TEST_F(Engine, an_answer_that_is_replaced_is_destroyed) {
 
 TEST_F(Engine, twenty_thousand_calls_on_one_thread_reconcile) {
     constexpr std::uint64_t calls = 20'000;
-    VirtualTime time(7);
+    VirtualTime time(7, for_tests::origin());
     Pipeline guarded{retry, breaker, limiter, bulkhead};
     Random random(11);
     std::uint64_t began = 0;
@@ -242,7 +243,7 @@ TEST_F(Engine, twenty_thousand_calls_on_one_thread_reconcile) {
 TEST_F(Engine, the_same_seed_gives_the_same_run_event_by_event) {
     using Moment = std::tuple<int, std::uint32_t, Duration>;
     const auto run_of = [](std::uint64_t seed) {
-        VirtualTime time(seed);
+        VirtualTime time(seed, for_tests::origin());
         Pipeline guarded{RetryConfig{.max_attempts = 4, .jitter_kind = JitterKind::full}, BulkheadConfig{20}};
         std::vector<Moment> moments;
         for (int number = 0; number < 50; ++number) {
@@ -262,7 +263,7 @@ TEST_F(Engine, the_same_seed_gives_the_same_run_event_by_event) {
 }
 
 TEST_F(Engine, a_blocking_call_allocates_nothing) {
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     Pipeline guarded{classify([](int status) { return status == 200 ? Outcome::success : Outcome::failure; }), retry,
                      breaker, limiter, bulkhead};
     CallReport report;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <expected>
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/pipeline.hpp>
@@ -25,7 +26,7 @@ class ExecuteOr : public testing::Test {
     }
     void open() { breaker.force_open(time.now()); }
 
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     CallReport report;
     CircuitBreaker breaker{"fallback_breaker", {.min_requests = 100}};
     Bulkhead bulkhead{"fallback_bulkhead", 1};
@@ -131,7 +132,7 @@ TEST_F(ExecuteOr, has_the_three_forms_in_real_and_in_virtual_time) {
     EXPECT_EQ(guarded.execute_or(bulk, function, fallback), 2);
     EXPECT_EQ(guarded.execute_or(bulk, stopped.get_token(), function, fallback), -2);
 
-    VirtualTime virtual_time;
+    VirtualTime virtual_time{1, for_tests::origin()};
     EXPECT_EQ(virtual_time.execute_or(guarded, function, fallback), 1);
     EXPECT_EQ(virtual_time.execute_or(guarded, bulk, function, fallback), 2);
     EXPECT_EQ(virtual_time.execute_or(guarded, bulk, stopped.get_token(), function, fallback), -2);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <expected>
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/pipeline.hpp>
@@ -30,7 +31,7 @@ class JudgedGate : public testing::Test {
     [[nodiscard]] CircuitBreakerStats own() const { return breaker.stats(time.now()); }
     [[nodiscard]] CircuitBreakerStats others() const { return plain.stats(time.now()); }
 
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     CallReport report;
     CircuitBreaker breaker{"judging_breaker", {.min_requests = 100}};
     CircuitBreaker plain{"plain_breaker", {.min_requests = 100}};
@@ -134,7 +135,7 @@ TEST_F(JudgedGate, an_attempt_that_the_caller_gave_up_is_nobodys_fault) {
 }
 
 TEST_F(JudgedGate, opens_by_its_own_verdicts_also_in_virtual_time) {
-    VirtualTime virtual_time;
+    VirtualTime virtual_time{1, for_tests::origin()};
     CircuitBreaker quick{"quick_judging", {.min_requests = 3}};
     Pipeline guarded{quick.with(ServerErrorsOnly{})};
     for (int call = 0; call < 3; ++call) {

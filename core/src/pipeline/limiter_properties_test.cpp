@@ -5,6 +5,7 @@
 
 #include <rapidcheck/gtest.h>
 #include <cstdlib>
+#include <for_tests/origin.hpp>
 #include <resilience/pipeline/virtual_time.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <tuple>
@@ -123,7 +124,7 @@ class Schedule {
     std::uint64_t asking_ = tokens_of_a_waiter;
     std::size_t newest_ = 0;
     std::uint64_t calls_ = 0;
-    VirtualTime time_;  // dies before the limiter that its calls wait for
+    VirtualTime time_{1, for_tests::origin()};  // dies before the limiter that its calls wait for
     std::vector<std::pair<Reservation, std::size_t>> open_;
     std::vector<VirtualCall<std::expected<void, Rejection>>> waiting_;
     Subscription hearing_;

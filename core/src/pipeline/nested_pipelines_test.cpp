@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <expected>
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/pipeline.hpp>
@@ -28,7 +29,7 @@ class NestedPipelines : public testing::Test {
     }
     [[nodiscard]] CircuitBreakerStats seen() const { return breaker.stats(time.now()); }
 
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     CallReport report;
     CircuitBreaker breaker{"nested_breaker", {.min_requests = 100}};
     RateLimiter limiter{"nested_limiter", {.capacity = 10, .refill_rate = 0.001}};
@@ -119,7 +120,7 @@ TEST_F(NestedPipelines, stages_of_an_entry_are_counted_when_a_null_policy_is_ref
 }
 
 TEST_F(NestedPipelines, work_in_virtual_time) {
-    VirtualTime virtual_time;
+    VirtualTime virtual_time{1, for_tests::origin()};
     Pipeline inner{breaker, limiter};
     Pipeline outer{retry, inner};
     EXPECT_EQ(virtual_time.execute(outer, fails)->error(), "down");

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <resilience/pipeline/any_pipeline.hpp>
 #include <resilience/pipeline/pipeline.hpp>
 #include <sstream>
@@ -76,7 +77,7 @@ TEST_F(NotesTest, a_queue_without_any_deadline_is_named) {
               (std::vector<std::string>{"stage 2 (bulkhead \"waiting_room\") lets callers wait in line for as long as "
                                         "it takes: give it a max_wait, or calls a timeout"}));
     EXPECT_EQ(kinds(guarded.notes({.timeout = 10s})), Kinds{});
-    EXPECT_EQ(kinds(guarded.notes({.deadline = TimePoint{} + 1s})), Kinds{});
+    EXPECT_EQ(kinds(guarded.notes({.deadline = for_tests::origin() + 1s})), Kinds{});
     Bulkhead bounded("bounded_room", {.max_concurrent = 4, .queue_size = 10, .max_wait = 1s});
     EXPECT_EQ(kinds(Pipeline{retry, bounded}.notes()), Kinds{});
 }

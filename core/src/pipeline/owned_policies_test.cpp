@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <optional>
 #include <resilience/pipeline/manual_time.hpp>
@@ -88,7 +89,7 @@ TEST(OwnedPolicies, copies_of_a_pipeline_share_what_it_built) {
                                 });
          }}};
     for (const OwnedRow& row : rows) {
-        ManualTime time;
+        ManualTime time{1, for_tests::origin()};
         const auto refused = row.second_call_of_a_copy(time);
         ASSERT_TRUE(refused) << row.name << ": the copy knew nothing of the first call";
         EXPECT_EQ(refused->policy, "") << row.name << ": owned policies are unnamed";
@@ -96,7 +97,7 @@ TEST(OwnedPolicies, copies_of_a_pipeline_share_what_it_built) {
 }
 
 TEST(OwnedPolicies, a_retry_is_built_from_its_config) {
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     Pipeline guarded{RetryConfig{.max_attempts = 4, .base_delay = 1ms, .jitter = false}};
     const auto copy = guarded;
     int calls = 0;
@@ -104,7 +105,7 @@ TEST(OwnedPolicies, a_retry_is_built_from_its_config) {
 }
 
 TEST(OwnedPolicies, two_pipelines_from_one_config_share_nothing) {
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     const RateLimiterConfig config{.capacity = 1, .refill_rate = 0.001};
     Pipeline one{config};
     Pipeline other{config};
@@ -114,7 +115,7 @@ TEST(OwnedPolicies, two_pipelines_from_one_config_share_nothing) {
 }
 
 TEST(OwnedPolicies, a_shared_policy_lives_as_long_as_the_last_copy) {
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     auto breaker = std::make_shared<CircuitBreaker>("kept");
     const std::weak_ptr<CircuitBreaker> watched = breaker;
     auto guarded = std::make_unique<Pipeline<CircuitBreaker>>(std::move(breaker));

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <expected>
+#include <for_tests/origin.hpp>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/pipeline.hpp>
 #include <stdexcept>
@@ -26,7 +27,7 @@ class PipelineComposition : public testing::Test {
     }
     [[nodiscard]] CircuitBreakerStats seen() const { return breaker.stats(time.now()); }
 
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     CallReport report;
     CircuitBreaker breaker{"composed_breaker", {.min_requests = 100}};
     RateLimiter limiter{"composed_limiter", {.capacity = 10, .refill_rate = 0.001}};

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <concepts>
 #include <expected>
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/pipeline.hpp>
@@ -45,7 +46,7 @@ class PipelineAnswer : public testing::Test {
         EXPECT_EQ(breaker.stats(time.now()).in_flight, 0U);
     }
 
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     CircuitBreaker breaker{"answer_breaker", opens_at_once};
     Bulkhead bulkhead{"answer_bulkhead", 1};
     Pipeline<CircuitBreaker, Bulkhead> guarded{breaker, bulkhead};
@@ -182,7 +183,7 @@ TEST(Pipeline, refuses_a_bad_config) {
 }
 
 TEST(Pipeline, copies_share_the_policies_they_own) {
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     Pipeline guarded{opens_at_once};
     const Pipeline copy = guarded;
     EXPECT_THROW((void)guarded.execute_in(time, {}, {}, []() -> int { throw std::runtime_error("down"); }),

@@ -1,5 +1,7 @@
 // Calls that wait in the line of a bulkhead or a rate limiter inside a pipeline, on both drivers.
 
+#include <for_tests/origin.hpp>
+
 #include "waiting_drivers.hpp"
 
 namespace resilience::inline v1 {
@@ -167,7 +169,7 @@ TEST(QueueStageInVirtualTime, a_hundred_thousand_calls_pass_one_line_in_order) {
     constexpr std::uint32_t calls = 100'000;
     Bulkhead bulkhead("hundred_thousand", {.max_concurrent = 7, .queue_size = calls});
     Pipeline guarded{bulkhead};
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     std::uint32_t next = 0;
     std::uint32_t out_of_order = 0;
     std::vector<VirtualCall<std::expected<std::uint32_t, Rejection>>> started;
@@ -194,7 +196,7 @@ TEST(QueueStageInVirtualTime, a_time_that_dies_leaves_no_waiter_behind) {
     Pipeline guarded{limiter, bulkhead};
     Pipeline by_places{bulkhead};
     {
-        VirtualTime time;
+        VirtualTime time{1, for_tests::origin()};
         auto held = bulkhead.try_acquire();
         const auto admitted = time.start(guarded, [] { return 1; });  // waits for a place, holding a token
         const auto waits_for_token = time.start(guarded, [] { return 2; });
@@ -213,7 +215,7 @@ TEST(QueueStageInVirtualTime, a_time_that_dies_leaves_no_waiter_behind) {
 TEST(QueueStageInVirtualTime, a_called_waiter_that_is_abandoned_leaves_the_line) {
     RateLimiter limiter("called", {.capacity = 1, .refill_rate = 1});
     {
-        VirtualTime time;
+        VirtualTime time{1, for_tests::origin()};
         ASSERT_TRUE(limiter.acquire(1, time.now()));
         auto first = time.start_acquire(limiter, 1, 60s);
         const auto second = time.start_acquire(limiter, 1, 60s);
@@ -222,14 +224,14 @@ TEST(QueueStageInVirtualTime, a_called_waiter_that_is_abandoned_leaves_the_line)
         EXPECT_TRUE(first.done());
         EXPECT_EQ(limiter.stats(time.now()).waiting, 1U);
     }
-    EXPECT_EQ(limiter.stats(TimePoint{}).waiting, 0U);
-    EXPECT_TRUE(limiter.acquire(1, TimePoint{1s}));
+    EXPECT_EQ(limiter.stats(for_tests::origin()).waiting, 0U);
+    EXPECT_TRUE(limiter.acquire(1, for_tests::origin() + 1s));
 }
 
 TEST(QueueStageInVirtualTime, a_call_that_nothing_will_serve_is_gone_once_it_has_said_so) {
     Bulkhead bulkhead("nothing_planned", {.max_concurrent = 1, .queue_size = 2});
     Pipeline guarded{bulkhead};
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     auto held = bulkhead.try_acquire();
     bool called = false;
     EXPECT_THROW((void)time.execute(guarded, [&called] { called = true; }), std::logic_error);
@@ -243,7 +245,7 @@ TEST(QueueStageInVirtualTime, a_call_that_nothing_will_serve_is_gone_once_it_has
 
 TEST(QueueStageInVirtualTime, a_call_that_outlives_its_time_may_still_be_cancelled) {
     Bulkhead bulkhead("outlives", {.max_concurrent = 1, .queue_size = 2});
-    auto time = std::make_unique<VirtualTime>();
+    auto time = std::make_unique<VirtualTime>(1, for_tests::origin());
     auto held = bulkhead.try_acquire();
     auto call = time->start_acquire(bulkhead, 1h);
     time.reset();
@@ -253,7 +255,7 @@ TEST(QueueStageInVirtualTime, a_call_that_outlives_its_time_may_still_be_cancell
 }
 
 TEST(QueueStageInVirtualTime, a_bulkhead_that_dies_sends_away_who_waits_in_virtual_time) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     auto bulkhead = std::make_unique<Bulkhead>("dies", BulkheadConfig{.max_concurrent = 1, .queue_size = 4});
     bulkhead->set_max_concurrent(0);
     auto call = time.start_acquire(*bulkhead, 1h);
@@ -266,7 +268,7 @@ TEST(QueueStageInVirtualTime, a_bulkhead_that_dies_sends_away_who_waits_in_virtu
 TEST(QueueStageInVirtualTime, a_grant_that_meets_a_cancellation_is_passed_on) {
     Bulkhead bulkhead("grant_meets_cancel", {.max_concurrent = 1, .queue_size = 2});
     Pipeline guarded{bulkhead};
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     auto held = bulkhead.try_acquire();
     auto gives_up = time.start(guarded, seven);
     auto next = time.start(guarded, seven);
@@ -283,9 +285,9 @@ TEST(QueueStageInVirtualTime, a_grant_that_meets_a_cancellation_is_passed_on) {
 TEST(QueueStageInVirtualTime, a_grant_that_meets_the_end_of_the_longest_wait_is_taken) {
     Bulkhead bulkhead("grant_meets_timeout", {.max_concurrent = 1, .queue_size = 2, .max_wait = 1s});
     Pipeline guarded{bulkhead};
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     auto held = bulkhead.try_acquire();
-    time.at(TimePoint{1s}, [&] { held->release(); });  // planned before the end of the wait
+    time.at(for_tests::origin() + 1s, [&] { held->release(); });  // planned before the end of the wait
     auto call = time.start(guarded, seven);
     time.run();
     EXPECT_EQ(call.answer().value(), 7);
@@ -293,7 +295,7 @@ TEST(QueueStageInVirtualTime, a_grant_that_meets_the_end_of_the_longest_wait_is_
 }
 
 TEST(QueueStageInVirtualTime, acquire_for_has_a_twin) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     Bulkhead bulkhead("twin", {.max_concurrent = 1, .queue_size = 1});
     auto held = time.acquire_for(bulkhead, 0s);
     ASSERT_TRUE(held.has_value());

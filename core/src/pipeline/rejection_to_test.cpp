@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <expected>
+#include <for_tests/origin.hpp>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/pipeline.hpp>
 #include <string>
@@ -56,7 +57,7 @@ class RejectionTo : public testing::Test {
         return around.execute_in(time, {}, {}, [&] { return Pipeline{inner}.execute_in(time, {}, {}, function); });
     }
 
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     CircuitBreaker outer{"outer"};
     CircuitBreaker inner{"inner"};
     Pipeline<CircuitBreaker> around{outer};

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/pipeline/pipeline.hpp>
 #include <resilience/pipeline/virtual_time.hpp>
@@ -66,7 +67,7 @@ RC_GTEST_PROP(RetryProperties, a_call_keeps_to_its_attempts_and_its_time,
     config.max_duration = Duration{1 + std::int64_t{max_duration}};
     Retry retry(config);
     Pipeline guarded{classify([](int) { return Outcome::failure; }), retry};
-    VirtualTime time(numbers == Numbers{} ? 1 : std::get<1>(numbers));
+    VirtualTime time(numbers == Numbers{} ? 1 : std::get<1>(numbers), for_tests::origin());
     CallReport report;
     std::vector<TimePoint> began;
     auto answer =
@@ -81,8 +82,8 @@ RC_GTEST_PROP(RetryProperties, a_call_keeps_to_its_attempts_and_its_time,
     RC_ASSERT(retry.stats().sleeping == 0U);
     Duration between{};
     for (std::size_t attempt = 1; attempt < began.size(); ++attempt) {
-        RC_ASSERT(began[attempt] - TimePoint{} < config.max_duration);
-        RC_ASSERT(began[attempt] - TimePoint{} <= Duration{timeout});
+        RC_ASSERT(began[attempt] - for_tests::origin() < config.max_duration);
+        RC_ASSERT(began[attempt] - for_tests::origin() <= Duration{timeout});
         const Duration delay = began[attempt] - began[attempt - 1] - Duration{lasting};
         RC_ASSERT(delay >= Duration::zero());
         RC_ASSERT(delay <= config.max_delay);
@@ -90,7 +91,7 @@ RC_GTEST_PROP(RetryProperties, a_call_keeps_to_its_attempts_and_its_time,
     }
     RC_ASSERT(report.waited_in_backoff == between);
     // It ends with its last attempt, not with the limit that ended it.
-    if (answer) RC_ASSERT(time.elapsed() == began.back() - TimePoint{} + Duration{lasting});
+    if (answer) RC_ASSERT(time.elapsed() == began.back() - for_tests::origin() + Duration{lasting});
 }
 
 using Steps = std::vector<std::tuple<std::uint8_t, std::uint16_t>>;
@@ -156,11 +157,11 @@ class Schedule {
     Pipeline<AllowNestedRetry, ClassifyWith<Outcome (*)(int)>, Retry, Retry, CircuitBreaker> guarded_{
         allow_nested_retry, classify(+[](int result) { return result == 0 ? Outcome::success : Outcome::failure; }),
         outer_, inner_, breaker_};
-    std::unique_ptr<VirtualTime> time_ = std::make_unique<VirtualTime>();
+    std::unique_ptr<VirtualTime> time_ = std::make_unique<VirtualTime>(1, for_tests::origin());
     std::vector<VirtualCall<std::expected<int, Rejection>>> calls_;
     std::vector<VirtualHold> holds_;
     std::uint64_t started_ = 0;
-    TimePoint last_{};
+    TimePoint last_ = for_tests::origin();
 };
 
 RC_GTEST_PROP(RetryProperties, places_return_over_any_schedule, (const Steps& steps, bool abandons, bool twice)) {
@@ -181,7 +182,7 @@ RC_GTEST_PROP(RetryProperties, tokens_are_never_overdrawn, (const Steps& steps, 
     Schedule schedule(budget, twice ? SharedRetryBudget{budget} : SharedRetryBudget{});
     const auto judge = [&] {
         const RetryBudgetStats stats = budget->stats(schedule.now());
-        const double seconds = std::chrono::duration<double>(schedule.now() - TimePoint{}).count();
+        const double seconds = std::chrono::duration<double>(schedule.now() - for_tests::origin()).count();
         // Each call deposits at each retry that it succeeds in.
         const double deposits = static_cast<double>(schedule.outer().stats().calls) * (twice ? 4 : 1);
         RC_ASSERT(stats.balance >= 0);
@@ -210,7 +211,7 @@ RC_GTEST_PROP(RetryProperties, a_budget_of_successes_is_a_bucket_of_whole_fracti
                         .capacity = 1U + capacity % 20,
                         .trickle = 0});
     std::int64_t level = full;
-    TimePoint now{};
+    TimePoint now = for_tests::origin();
     for (const auto& [kind, number] : steps) {
         now += Duration{number};
         for (int repeat = 0; repeat <= number % 8; ++repeat) {
@@ -240,7 +241,7 @@ RC_GTEST_PROP(RetryProperties, no_window_of_a_budget_gives_more_than_it_may,
         int granted = 0;
     };
     std::vector<Act> acts;
-    TimePoint now{1h};
+    TimePoint now = for_tests::origin() + 1h;
     for (const auto& [kind, number] : steps) {
         now += Duration{number} * 100;
         Act act{.at = now};

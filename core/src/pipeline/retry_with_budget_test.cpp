@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/pipeline/pipeline.hpp>
 #include <resilience/pipeline/retry_executor.hpp>
@@ -155,8 +156,8 @@ TYPED_TEST(RetryWithBudget, a_call_cancelled_in_the_delay_gives_back_what_it_had
         ASSERT_FALSE(answer);
         EXPECT_EQ(answer.error().reason, RejectionReason::cancelled);
     }
-    EXPECT_EQ(tokens->stats(TimePoint{}).balance, 5);
-    EXPECT_EQ(tokens->stats(TimePoint{}).given_back, 1U);
+    EXPECT_EQ(tokens->stats(for_tests::origin()).balance, 5);
+    EXPECT_EQ(tokens->stats(for_tests::origin()).given_back, 1U);
     this->expect_at_rest(*places);
 }
 
@@ -248,7 +249,7 @@ TYPED_TEST(RetryWithBudget, callers_that_wait_for_a_circuit_come_back_spread) {
 
 // A machine so busy that a thread wakes a second late.
 struct LateTime {
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     [[nodiscard]] TimePoint now() const noexcept { return time.now(); }
     void wait_until(TimePoint until, const std::stop_token& stop, Parker& parker) {
         time.wait_until(until, stop, parker);
@@ -287,7 +288,7 @@ TEST(RetryWithBudget, an_abandoned_call_returns_what_it_held) {
         for (const bool in_delay : {true, false}) {
             Retry retry(attempts_of(3, in_delay ? 1s : 0s), budget);
             Pipeline guarded{classify(JudgeResult{}), retry};
-            VirtualTime time;
+            VirtualTime time{1, for_tests::origin()};
             int attempts = 0;
             std::vector<VirtualHold> holds;
             auto call = time.start(guarded, [&] {
@@ -299,8 +300,8 @@ TEST(RetryWithBudget, an_abandoned_call_returns_what_it_held) {
             EXPECT_EQ(attempts, in_delay ? 1 : 2);
         }
     }
-    EXPECT_EQ(tokens->stats(TimePoint{}).spent, 2U);
-    EXPECT_EQ(tokens->stats(TimePoint{}).given_back, 1U) << "the other attempt had begun";
+    EXPECT_EQ(tokens->stats(for_tests::origin()).spent, 2U);
+    EXPECT_EQ(tokens->stats(for_tests::origin()).given_back, 1U) << "the other attempt had begun";
     EXPECT_EQ(places->stats().calls, 0U);
     EXPECT_EQ(places->stats().retries, 0U);
 }

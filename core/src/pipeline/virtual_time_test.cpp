@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -22,20 +23,20 @@ using namespace resilience::scripted;
 constexpr RetryConfig every_second{.max_attempts = 5, .base_delay = 1s, .multiplier = 1.0, .jitter = false};
 
 TEST(VirtualTime, stands_still_until_it_is_moved) {
-    VirtualTime time;
-    EXPECT_EQ(time.now(), TimePoint{});
+    VirtualTime time{1, for_tests::origin()};
+    EXPECT_EQ(time.now(), for_tests::origin());
     EXPECT_FALSE(time.run_one());
     time.advance(5s);
     EXPECT_EQ(time.elapsed(), 5s);
     time.advance(0s);
     EXPECT_EQ(time.elapsed(), 5s);
-    VirtualTime elsewhere(1, TimePoint{} + 100h);
-    EXPECT_EQ(elsewhere.now(), TimePoint{} + 100h);
+    VirtualTime elsewhere(1, for_tests::origin() + 100h);
+    EXPECT_EQ(elsewhere.now(), for_tests::origin() + 100h);
     EXPECT_EQ(elsewhere.elapsed(), 0s);
 }
 
 TEST(VirtualTime, runs_what_is_planned_in_order_of_time_and_then_of_planning) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     std::string order;
     std::vector<Duration> moments;
     const auto write = [&](char letter) {
@@ -44,29 +45,29 @@ TEST(VirtualTime, runs_what_is_planned_in_order_of_time_and_then_of_planning) {
             moments.push_back(time.elapsed());
         };
     };
-    time.at(TimePoint{} + 2s, write('c'));
-    time.at(TimePoint{} + 1s, write('a'));
-    time.at(TimePoint{} + 1s, write('b'));
-    time.at(TimePoint{} + 3s, write('d'));
+    time.at(for_tests::origin() + 2s, write('c'));
+    time.at(for_tests::origin() + 1s, write('a'));
+    time.at(for_tests::origin() + 1s, write('b'));
+    time.at(for_tests::origin() + 3s, write('d'));
     EXPECT_TRUE(time.run_one());
     EXPECT_EQ(order, "a");
     time.advance(1s);
     EXPECT_EQ(order, "abc") << "what is due at the end of an advance runs";
-    time.at(TimePoint{}, write('p'));
+    time.at(for_tests::origin(), write('p'));
     time.run();
     EXPECT_EQ(order, "abcpd") << "a moment that has passed counts as now";
     EXPECT_EQ(moments, (std::vector<Duration>{1s, 1s, 2s, 2s, 3s}));
 }
 
 TEST(VirtualTime, jumps_over_back_offs) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     ScriptedCall callee{fail, fail, ok};
     EXPECT_EQ(time.execute(Pipeline{every_second}, std::ref(callee)), 3);
     EXPECT_EQ(time.elapsed(), 2s);
 }
 
 TEST(VirtualTime, lets_calls_overlap_on_one_thread) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     Bulkhead bulkhead("virtual_bulkhead", 1);
     Pipeline guarded{bulkhead};
     auto slow_one = time.start(guarded, [&] {
@@ -83,7 +84,7 @@ TEST(VirtualTime, lets_calls_overlap_on_one_thread) {
 }
 
 TEST(VirtualTime, an_attempt_on_hold_lasts_until_it_is_ended) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     std::optional<VirtualHold> hold;
     auto call = time.start(Pipeline{BulkheadConfig{1}}, [&] {
         hold = time.hold();
@@ -99,13 +100,13 @@ TEST(VirtualTime, an_attempt_on_hold_lasts_until_it_is_ended) {
 }
 
 TEST(VirtualTime, says_so_when_nothing_will_end_a_call) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     std::optional<VirtualHold> hold;
     EXPECT_THROW((void)time.execute(Pipeline{BulkheadConfig{1}}, [&] { hold = time.hold(); }), std::logic_error);
 }
 
 TEST(VirtualTime, has_no_answer_before_the_end) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     auto call = time.start(Pipeline{every_second}, [] { return 200; });
     EXPECT_THROW((void)call.answer(), std::logic_error);
     time.run();
@@ -113,7 +114,7 @@ TEST(VirtualTime, has_no_answer_before_the_end) {
 }
 
 TEST(VirtualTime, calls_and_holds_may_outlive_it) {
-    auto time = std::make_unique<VirtualTime>();
+    auto time = std::make_unique<VirtualTime>(1, for_tests::origin());
     std::optional<VirtualHold> hold;
     auto call = time->start(Pipeline{every_second}, [&] {
         hold = time->hold();
@@ -127,11 +128,11 @@ TEST(VirtualTime, calls_and_holds_may_outlive_it) {
 }
 
 TEST(VirtualTime, take_and_hold_belong_into_a_function) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     EXPECT_THROW(time.take(1s), std::logic_error);
     EXPECT_THROW((void)time.hold(), std::logic_error);
     EXPECT_EQ(VirtualTime::running(), nullptr);
-    VirtualTime other;
+    VirtualTime other{1, for_tests::origin()};
     const auto answer = time.execute(Pipeline{every_second}, [&] {
         EXPECT_THROW(other.take(1s), std::logic_error) << "of the other time nothing runs";
         return VirtualTime::running();
@@ -141,7 +142,7 @@ TEST(VirtualTime, take_and_hold_belong_into_a_function) {
 }
 
 TEST(VirtualTime, a_call_inside_a_function_takes_its_own_time) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     const auto answer = time.execute(Pipeline{every_second}, [&] {
         time.take(1s);
         const auto inner = time.execute(Pipeline{every_second}, [&] {
@@ -156,7 +157,7 @@ TEST(VirtualTime, a_call_inside_a_function_takes_its_own_time) {
 }
 
 TEST(VirtualTime, throws_what_the_function_threw) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     ScriptedCall callee{fail};
     EXPECT_THROW((void)time.execute(Pipeline{BulkheadConfig{1}}, std::ref(callee)), ScriptedFailure);
     auto call = time.start(Pipeline{BulkheadConfig{1}}, std::ref(callee));
@@ -166,7 +167,7 @@ TEST(VirtualTime, throws_what_the_function_threw) {
 }
 
 TEST(VirtualTime, cancelling_before_the_first_step_and_after_the_last_is_harmless) {
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     auto call = time.start(Pipeline{every_second}, [] { return 200; });
     call.cancel();
     time.run();
@@ -178,27 +179,27 @@ TEST(VirtualTime, cancelling_before_the_first_step_and_after_the_last_is_harmles
 
 // ---- manual time
 TEST(ManualTime, moves_by_hand_and_by_waiting_but_never_back) {
-    ManualTime time(1, TimePoint{} + 1h);
-    EXPECT_EQ(time.now(), TimePoint{} + 1h);
+    ManualTime time(1, for_tests::origin() + 1h);
+    EXPECT_EQ(time.now(), for_tests::origin() + 1h);
     time.advance(1s);
     time.advance(-5s);
-    EXPECT_EQ(time.now(), TimePoint{} + 1h + 1s);
+    EXPECT_EQ(time.now(), for_tests::origin() + 1h + 1s);
     Parker parker;
-    time.wait_until(TimePoint{} + 2h, {}, parker);
-    EXPECT_EQ(time.now(), TimePoint{} + 2h);
-    time.wait_until(TimePoint{}, {}, parker);
-    EXPECT_EQ(time.now(), TimePoint{} + 2h);
+    time.wait_until(for_tests::origin() + 2h, {}, parker);
+    EXPECT_EQ(time.now(), for_tests::origin() + 2h);
+    time.wait_until(for_tests::origin(), {}, parker);
+    EXPECT_EQ(time.now(), for_tests::origin() + 2h);
     time.advance(Duration::max());
     EXPECT_EQ(time.now(), TimePoint::max());
 }
 
 TEST(ManualTime, does_not_wait_for_who_was_stopped) {
-    ManualTime time;
+    ManualTime time{1, for_tests::origin()};
     std::stop_source source;
     source.request_stop();
     Parker parker;
-    time.wait_until(TimePoint{} + 1h, source.get_token(), parker);
-    EXPECT_EQ(time.now(), TimePoint{});
+    time.wait_until(for_tests::origin() + 1h, source.get_token(), parker);
+    EXPECT_EQ(time.now(), for_tests::origin());
 }
 
 // ---- scripted calls
@@ -220,7 +221,7 @@ TEST(ScriptedCall, needs_a_script) { EXPECT_THROW(ScriptedCall{}, std::invalid_a
 
 TEST(ScriptedCall, takes_its_time_only_in_virtual_time) {
     ScriptedCall callee{slow(2s), slow_fail(3s), ok};
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     EXPECT_EQ(time.execute(Pipeline{every_second}, std::ref(callee)), 1);
     EXPECT_EQ(time.elapsed(), 2s);
     EXPECT_EQ(time.execute(Pipeline{every_second}, std::ref(callee)), 3);
@@ -261,7 +262,7 @@ TEST(RetryExecutor, stands_in_a_pipeline_for_its_policy) {
     RetryExecutor retry{"executor_in_pipeline", every_second};
     Bulkhead bulkhead("executor_bulkhead", 1);
     Pipeline guarded{retry, bulkhead};
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     ScriptedCall callee{fail, ok};
     EXPECT_EQ(time.execute(guarded, std::ref(callee)), 2);
     EXPECT_EQ(retry.policy()->stats().success_retried, 1U);

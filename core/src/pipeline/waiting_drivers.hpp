@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -27,7 +28,7 @@ namespace resilience::inline v1 {
 // A clock moved by hand in which threads sleep.
 class SharedTime {
   public:
-    [[nodiscard]] TimePoint now() const noexcept { return TimePoint{Duration{now_.load()}}; }
+    [[nodiscard]] TimePoint now() const noexcept { return for_tests::origin() + Duration{now_.load()}; }
     [[nodiscard]] Random& random() noexcept { return thread_random(); }
     void wait_until(TimePoint until, const std::stop_token& stop, Parker& parker) {
         {
@@ -133,7 +134,7 @@ class VirtualWaits {
     }
 
   private:
-    VirtualTime time_;
+    VirtualTime time_{1, for_tests::origin()};
 };
 
 using WaitingDrivers = testing::Types<BlockingWaits, VirtualWaits>;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <for_tests/origin.hpp>
 #include <optional>
 #include <resilience/base/random.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
@@ -38,7 +39,7 @@ class Traffic {
   private:
     CircuitBreaker breaker_;
     Duration apart_;
-    TimePoint now_{};
+    TimePoint now_ = for_tests::origin();
     Random random_;
 };
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <for_tests/origin.hpp>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/bulkhead.hpp>
 #include <stdexcept>
@@ -51,7 +52,7 @@ TEST(Bulkhead, a_permit_returns_once_however_it_ends) {
         settled->settle(Outcome::success);
         EXPECT_EQ(in_use(), 1U);
         EXPECT_FALSE(*settled);
-        settled->settle(CallResult::failure, TimePoint{1s});
+        settled->settle(CallResult::failure, for_tests::origin() + 1s);
         settled->release();
         EXPECT_EQ(in_use(), 1U);
     }
@@ -79,13 +80,13 @@ TEST(Bulkhead, a_moved_permit_is_one_permit) {
 TEST(Bulkhead, enter_counts_nothing_until_its_caller_is_refused) {
     Bulkhead bulkhead("enter", 1);
     Permit permit;
-    EXPECT_TRUE(bulkhead.enter(permit, TimePoint{1s}));
+    EXPECT_TRUE(bulkhead.enter(permit, for_tests::origin() + 1s));
     EXPECT_TRUE(permit);
     Permit second;
-    EXPECT_FALSE(bulkhead.enter(second, TimePoint{1s}));
+    EXPECT_FALSE(bulkhead.enter(second, for_tests::origin() + 1s));
     EXPECT_FALSE(second);
     EXPECT_EQ(bulkhead.stats().requests, 1U);
-    const Rejection why = bulkhead.refuse(TimePoint{1s});
+    const Rejection why = bulkhead.refuse(for_tests::origin() + 1s);
     EXPECT_EQ(why.reason, RejectionReason::bulkhead_full);
     EXPECT_EQ(why.policy, "enter");
     EXPECT_EQ(bulkhead.stats().requests, 2U);
@@ -137,23 +138,23 @@ TEST(Bulkhead, tells_listeners_of_calls_and_changes) {
     const Subscription hearing =
         bulkhead.on_event([&](const Event& event) { events.push_back(event); }, EventKinds::all);
     Permit permit;
-    EXPECT_TRUE(bulkhead.enter(permit, TimePoint{5s}));
-    EXPECT_EQ(bulkhead.refuse(TimePoint{6s}).reason, RejectionReason::bulkhead_full);
-    permit.settle(CallResult::timed_out, TimePoint{7s});
+    EXPECT_TRUE(bulkhead.enter(permit, for_tests::origin() + 5s));
+    EXPECT_EQ(bulkhead.refuse(for_tests::origin() + 6s).reason, RejectionReason::bulkhead_full);
+    permit.settle(CallResult::timed_out, for_tests::origin() + 7s);
     bulkhead.set_max_concurrent(4);
     bulkhead.set_max_concurrent(4);  // no change, no event
     bulkhead.close();
     ASSERT_EQ(events.size(), 5U);
     EXPECT_EQ(events[0].kind, EventKind::permitted);
-    EXPECT_EQ(events[0].at, TimePoint{5s});
+    EXPECT_EQ(events[0].at, for_tests::origin() + 5s);
     EXPECT_EQ(events[0].policy, PolicyKind::bulkhead);
     EXPECT_EQ(events[0].name, "heard");
     EXPECT_EQ(events[1].kind, EventKind::refused);
     EXPECT_EQ(events[1].reason, RejectionReason::bulkhead_full);
-    EXPECT_EQ(events[1].at, TimePoint{6s});
+    EXPECT_EQ(events[1].at, for_tests::origin() + 6s);
     EXPECT_EQ(events[2].kind, EventKind::finished);
     EXPECT_EQ(events[2].result, CallResult::timed_out);
-    EXPECT_EQ(events[2].at, TimePoint{7s});
+    EXPECT_EQ(events[2].at, for_tests::origin() + 7s);
     EXPECT_EQ(events[3].kind, EventKind::limit_changed);
     EXPECT_EQ(events[3].limit_before, 1);
     EXPECT_EQ(events[3].limit_after, 4);
@@ -178,7 +179,7 @@ TEST(BulkheadDeathTest, destroyed_while_a_permit_is_out_it_aborts_with_its_name)
         {
             Permit left_over;
             Bulkhead bulkhead("orders", 1);
-            (void)bulkhead.enter(left_over, TimePoint{});
+            (void)bulkhead.enter(left_over, for_tests::origin());
         },
         "bulkhead \"orders\" destroyed while 1 of its permits are out");
 }

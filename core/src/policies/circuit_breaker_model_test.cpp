@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <for_tests/origin.hpp>
 #include <optional>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <string>
@@ -156,7 +157,7 @@ class Machine {
     }
 
     CircuitBreaker breaker_;
-    TimePoint now_{1s};
+    TimePoint now_ = for_tests::origin() + 1s;
     std::array<Caller, 2> callers_;
     std::deque<Allowed> allowed_;
 };

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/manual_control.hpp>
@@ -14,7 +15,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr TimePoint at(Duration time) { return TimePoint{time}; }
+TimePoint at(Duration time) { return for_tests::origin() + time; }
 
 void probe(CircuitBreaker& breaker, TimePoint now, const Verdict& verdict) {
     auto permit = breaker.try_acquire(now);
@@ -28,7 +29,7 @@ TEST(CircuitBreakerOptions, a_threshold_is_learned_by_every_form_of_call) {
                                            .slow_call_duration = 1h,
                                            .judge_in_flight = judged_in_flight,
                                            .adaptive_threshold = AdaptiveThreshold{}});
-        TimePoint now{};
+        TimePoint now = for_tests::origin();
         for (int call = 0; call < 4000; ++call) {
             now += 10ms;
             if (judged_in_flight) {
@@ -45,7 +46,7 @@ TEST(CircuitBreakerOptions, a_dry_run_learns_as_well) {
     CircuitBreaker breaker(
         "options",
         {.window_size = 10s, .adaptive_threshold = AdaptiveThreshold{}, .initial_state = CircuitState::metrics_only});
-    TimePoint now{};
+    TimePoint now = for_tests::origin();
     for (int call = 0; call < 4000; ++call) probe(breaker, now += 10ms, Verdict{});
     EXPECT_NEAR(breaker.stats(now).window.failure_threshold, 0.1, 0.001);
 }

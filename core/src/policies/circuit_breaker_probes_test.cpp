@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <resilience/policies/circuit_breaker_probes.hpp>
 #include <resilience/policies/circuit_breaker_two_step.hpp>
 #include <vector>
@@ -12,7 +13,7 @@ using detail::ProbeSlots;
 
 namespace {
 
-TimePoint at(Duration since_start) { return TimePoint{since_start}; }
+TimePoint at(Duration since_start) { return for_tests::origin() + since_start; }
 
 TEST(ProbeSlots, hand_out_each_slot_once_and_take_it_back_once) {
     for (const std::uint32_t size : {1U, 5U, 63U, 64U, 65U, 128U, 1000U}) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <new>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <type_traits>
@@ -12,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-TimePoint at(Duration since_start) { return TimePoint{1h + since_start}; }
+TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
 void call(CircuitBreaker& breaker, Outcome outcome, TimePoint now) {
     auto permit = breaker.try_acquire(now);
@@ -133,7 +134,7 @@ TEST(CircuitBreaker, stays_open_for_ever_when_told_so) {
 }
 
 TEST(CircuitBreaker, works_at_both_ends_of_time) {
-    for (const TimePoint start : {TimePoint::min(), TimePoint{}, TimePoint::max() - 30s}) {
+    for (const TimePoint start : {TimePoint::min(), for_tests::origin(), TimePoint::max() - 30s}) {
         CircuitBreaker breaker{"breaker_test", {.success_threshold = 1, .timeout = 10s, .min_requests = 1}};
         call(breaker, Outcome::failure, start);
         EXPECT_EQ(breaker.state(start), CircuitState::open);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <resilience/base/random.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <thread>
@@ -22,8 +23,10 @@ void in_threads(int threads, Work work) {
 // A clock that all threads share and push on, so that states come and go while they run.
 class SharedTime {
   public:
-    TimePoint now() const { return TimePoint{Duration{now_.load(std::memory_order_relaxed)}}; }
-    TimePoint pass(Duration by) { return TimePoint{Duration{now_.fetch_add(by.count(), std::memory_order_relaxed)}}; }
+    TimePoint now() const { return for_tests::origin() + Duration{now_.load(std::memory_order_relaxed)}; }
+    TimePoint pass(Duration by) {
+        return for_tests::origin() + Duration{now_.fetch_add(by.count(), std::memory_order_relaxed)};
+    }
 
   private:
     std::atomic<std::int64_t> now_{0};
@@ -147,12 +150,12 @@ TEST(CircuitBreakerThreads, no_picture_shows_more_settled_than_admitted) {
     std::atomic<bool> stop{false};
     std::jthread caller([&] {
         while (!stop) {
-            auto permit = breaker.try_acquire(TimePoint{});
-            if (permit) permit->settle(Outcome::success, TimePoint{});
+            auto permit = breaker.try_acquire(for_tests::origin());
+            if (permit) permit->settle(Outcome::success, for_tests::origin());
         }
     });
-    for (int picture = 0; picture < 5'000 || breaker.stats(TimePoint{}).admitted < 10'000; ++picture) {
-        const CircuitBreakerStats stats = breaker.stats(TimePoint{});
+    for (int picture = 0; picture < 5'000 || breaker.stats(for_tests::origin()).admitted < 10'000; ++picture) {
+        const CircuitBreakerStats stats = breaker.stats(for_tests::origin());
         expect_reconciled(stats);
         if (HasFatalFailure()) break;
     }
@@ -166,19 +169,20 @@ TEST(CircuitBreakerThreads, no_more_is_in_flight_than_callers_have_out) {
     for (int caller = 0; caller < 3; ++caller) {
         callers.emplace_back([&] {
             while (!stop) {
-                auto permit = breaker.try_acquire(TimePoint{});
+                auto permit = breaker.try_acquire(for_tests::origin());
                 // A callee that answers at once would outrun the reader.
                 for (const TimePoint until = Clock::now() + 20us; Clock::now() < until;) std::this_thread::yield();
-                if (permit) permit->settle(Outcome::success, TimePoint{});
+                if (permit) permit->settle(Outcome::success, for_tests::origin());
             }
         });
     }
     std::uint64_t most = 0;
-    for (int picture = 0; picture < 2000; ++picture) most = std::max(most, breaker.stats(TimePoint{}).in_flight);
+    for (int picture = 0; picture < 2000; ++picture)
+        most = std::max(most, breaker.stats(for_tests::origin()).in_flight);
     stop = true;
     callers.clear();
     EXPECT_LE(most, 3U);
-    EXPECT_EQ(breaker.stats(TimePoint{}).in_flight, 0U);
+    EXPECT_EQ(breaker.stats(for_tests::origin()).in_flight, 0U);
 }
 
 TEST(CircuitBreakerThreads, opens_exactly_once_however_many_threads_see_the_threshold_reached) {
@@ -188,12 +192,12 @@ TEST(CircuitBreakerThreads, opens_exactly_once_however_many_threads_see_the_thre
         const auto listening = breaker.on_event([&](const Event&) { ++opened; });
         in_threads(4, [&](int) {
             for (int i = 0; i < 10; ++i) {
-                auto permit = breaker.try_acquire(TimePoint{});
-                if (permit) permit->settle(Outcome::failure, TimePoint{});
+                auto permit = breaker.try_acquire(for_tests::origin());
+                if (permit) permit->settle(Outcome::failure, for_tests::origin());
             }
         });
         EXPECT_EQ(opened, 1);
-        const CircuitBreakerStats stats = breaker.stats(TimePoint{});
+        const CircuitBreakerStats stats = breaker.stats(for_tests::origin());
         expect_reconciled(stats);
         EXPECT_GE(stats.failure, 8U);
         EXPECT_EQ(stats.requests, 40U);
@@ -211,13 +215,13 @@ TEST(CircuitBreakerThreads, opens_at_100_failures_of_200_and_not_at_99_whoever_c
                 while (ready != 4) std::this_thread::yield();
                 const int own_failures = thread == 0 ? failures - 75 : 25;
                 for (int call = 0; call < 50; ++call) {
-                    auto permit = breaker.try_acquire(TimePoint{});
+                    auto permit = breaker.try_acquire(for_tests::origin());
                     ASSERT_TRUE(permit);
                     const bool failed = round % 2 == 0 ? call < own_failures : call >= 50 - own_failures;
-                    permit->settle(failed ? Outcome::failure : Outcome::success, TimePoint{});
+                    permit->settle(failed ? Outcome::failure : Outcome::success, for_tests::origin());
                 }
             });
-            ASSERT_EQ(breaker.state(TimePoint{}), failures == 100 ? CircuitState::open : CircuitState::closed)
+            ASSERT_EQ(breaker.state(for_tests::origin()), failures == 100 ? CircuitState::open : CircuitState::closed)
                 << failures << " failures, round " << round;
         }
     }

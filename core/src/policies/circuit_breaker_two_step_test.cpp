@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 
 using namespace resilience;
@@ -8,7 +9,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-TimePoint at(Duration since_start) { return TimePoint{1h + since_start}; }
+TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
 void allowed(CircuitBreaker& breaker, int count, TimePoint now) {
     for (int i = 0; i < count; ++i) ASSERT_TRUE(breaker.allow(now)) << i;

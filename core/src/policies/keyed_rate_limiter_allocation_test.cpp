@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <for_tests/counted_allocations.hpp>
+#include <for_tests/origin.hpp>
 #include <new>
 #include <resilience/policies/keyed_rate_limiter.hpp>
 #include <string>
@@ -12,7 +13,7 @@ using namespace std::chrono_literals;
 using for_tests::allocations;
 using for_tests::fail_after;
 
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 
 KeyedRateLimiterConfig tiers() {
     return {.tiers = {{"bronze", 10, 10}, {"gold", 100, 100}}, .max_keys = 1000, .seed = KeySeed{1, 2}};
@@ -71,12 +72,12 @@ TEST(KeyedRateLimiter, changes_nothing_when_a_change_of_tier_finds_no_memory) {
     ASSERT_TRUE(limiter.acquire(1, 4, start));
     fail_after = 0;
     EXPECT_THROW(limiter.set_tier(bronze, 1, 1, start), std::bad_alloc);
-    EXPECT_FALSE(limiter.acquire(1, 1, TimePoint{Duration{std::int64_t{1} << 58}}));  // 9.1 years need memory once
+    EXPECT_FALSE(limiter.acquire(1, 1, start + Duration{std::int64_t{1} << 58}));  // 9.1 years need memory once
     fail_after = for_tests::never;
     EXPECT_EQ(limiter.available(1, start), 6U);
     EXPECT_EQ(limiter.tiers(), tiers().tiers);
     EXPECT_EQ(limiter.stats().requests, 2U);
-    EXPECT_TRUE(limiter.acquire(1, 10, TimePoint{Duration{std::int64_t{1} << 58}}));
+    EXPECT_TRUE(limiter.acquire(1, 10, start + Duration{std::int64_t{1} << 58}));
 }
 
 TEST(KeyedRateLimiter, is_not_made_when_there_is_no_memory) {

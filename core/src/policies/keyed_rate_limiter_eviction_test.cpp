@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <for_tests/origin.hpp>
 #include <limits>
 #include <map>
 #include <resilience/base/random.hpp>
@@ -13,7 +14,7 @@ namespace {
 using namespace resilience;
 using namespace std::chrono_literals;
 
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 
 KeyedRateLimiterConfig one_tier(std::uint64_t capacity, double refill_rate, std::size_t max_keys,
                                 WhenFull when_full = WhenFull::evict_idle) {

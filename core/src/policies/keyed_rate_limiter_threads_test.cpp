@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <for_tests/origin.hpp>
 #include <resilience/policies/keyed_rate_limiter.hpp>
 #include <thread>
 #include <vector>
@@ -14,7 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr int keys = 40;
 constexpr std::uint64_t capacity = 20;
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 
 struct Admissions {
     std::vector<std::vector<TimePoint>> of_key = std::vector<std::vector<TimePoint>>(keys);

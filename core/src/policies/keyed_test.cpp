@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/keyed.hpp>
@@ -14,7 +15,7 @@ namespace {
 using namespace resilience;
 using namespace std::chrono_literals;
 
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 
 KeyedConfig few(std::size_t max_keys, WhenFull when_full = WhenFull::evict_idle) {
     return {.max_keys = max_keys, .idle = 1min, .when_full = when_full, .seed = KeySeed{1, 2}};

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <functional>
 #include <resilience/policies/bulkhead_line.hpp>
 #include <resilience/policies/rate_limiter_line.hpp>
@@ -168,8 +169,8 @@ struct TwoInLine {
         EXPECT_EQ(line.join(bucket, large, start, never, never).joined, Tokens::Joined::yes);
         EXPECT_EQ(line.join(bucket, small, start, never, never).joined, Tokens::Joined::yes);
     }
-    static constexpr TimePoint start{1s};
-    static constexpr TimePoint later{5s};
+    static inline const TimePoint start = for_tests::origin() + 1s;
+    static inline const TimePoint later = for_tests::origin() + 5s;
     Bucket bucket{10, 1.0};
     Tokens line{0s, 10};
     Stay large, small;
@@ -196,7 +197,7 @@ TEST(TokenLine, whoever_leaves_the_front_lets_the_next_pass) {
 // Two seconds earlier the small one cannot be served yet: it is called, to look at a nearer moment, and gives up
 // itself.
 TEST(TokenLine, a_call_that_meets_a_withdrawal_brings_its_end) {
-    static constexpr TimePoint early{3s};
+    static const TimePoint early = for_tests::origin() + 3s;
     const auto first_leaves = [](TwoInLine& scene) {
         static_cast<void>(scene.line.withdraw(scene.bucket, scene.large, early, {}));
     };

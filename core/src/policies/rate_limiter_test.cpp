@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <for_tests/origin.hpp>
 #include <limits>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/rate_limiter.hpp>
@@ -14,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 
 TEST(RateLimiter, starts_full_and_gives_exactly_its_capacity_at_one_instant) {
     RateLimiter limiter(5, 10);

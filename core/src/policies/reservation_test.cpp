@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <optional>
 #include <resilience/policies/place_in_line.hpp>
 #include <resilience/policies/rate_limiter.hpp>
@@ -11,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 
 TEST(Reservation, takes_an_estimate_and_returns_what_was_not_used) {
     RateLimiter limiter("model", {.capacity = 1000, .refill_rate = 10});

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <for_tests/origin.hpp>
 #include <limits>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/retry_budget.hpp>
@@ -16,7 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 using Fields = std::vector<std::string>;
 
 Fields bad_fields(const RetryBudgetConfig& config) {
@@ -67,7 +68,7 @@ TEST(RetryBudgetConfig, each_field_at_and_just_outside_its_range) {
 }
 
 TEST(Conformance, BU_6_gives_a_hundred_at_once_and_one_more_after_a_tenth_of_a_second) {
-    for (const TimePoint at : {TimePoint{}, start, start + 59'123'456ns}) {
+    for (const TimePoint at : {for_tests::origin(), start, start + 59'123'456ns}) {
         RetryBudget budget({.ratio = 0.1, .capacity = 100, .trickle = 10});
         EXPECT_EQ(granted(budget, at, 101), 100);
         EXPECT_EQ(granted(budget, at + 100ms - 1us), 0);
@@ -144,7 +145,7 @@ TEST(RetryBudget, counts_at_both_ends_of_the_clock) {
                                         {.ratio = 0.1234, .capacity = 1, .trickle = 999.999999},
                                         {.ratio = 0.3333, .capacity = 77, .trickle = 0}}) {
         RetryBudget budget(config);
-        for (const TimePoint at : {TimePoint::min(), TimePoint{-1ns}, TimePoint{}, never - 1h, never}) {
+        for (const TimePoint at : {TimePoint::min(), TimePoint{-1ns}, for_tests::origin(), never - 1h, never}) {
             const int before = granted(budget, at);
             EXPECT_LE(before, static_cast<int>(config.capacity));
             EXPECT_FALSE(budget.withdraw(at));

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <for_tests/origin.hpp>
 #include <resilience/base/random.hpp>
 #include <resilience/policies/retry.hpp>
 #include <stdexcept>
@@ -13,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint at{1h};
+const TimePoint at = for_tests::origin() + 1h;
 
 // 100 ms, 200 ms, 400 ms … up to 1 s, unless told otherwise.
 RetryConfig steady(std::uint32_t attempts = 3) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <for_tests/origin.hpp>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/fixed_window_limiter.hpp>
 #include <resilience/policies/sliding_log_limiter.hpp>
@@ -15,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TimePoint at(Duration since_epoch) { return TimePoint{since_epoch}; }
+TimePoint at(Duration since_epoch) { return for_tests::origin() + since_epoch; }
 
 template <class Limiter>
 class WindowLimiterTest : public testing::Test {};
