@@ -244,15 +244,15 @@ TEST(TokenBucket, says_which_numbers_it_can_hold) {
 TEST(TokenBucket, keeps_its_bound_under_threads_with_late_clocks) {
     for (const Rate& rate : {rates[4], rates[7]}) {
         TokenBucket bucket(7, rate.per_second);
-        std::atomic<std::int64_t> clock{0};
         std::vector<std::vector<Taken>> taken(3);
         std::vector<std::jthread> threads;
         const std::int64_t step = rate.nanoseconds / rate.tokens / 4;
+        std::atomic<std::int64_t> clock{2 * step};  // the latest of them is not before the origin
         for (std::size_t thread = 0; thread < taken.size(); ++thread) {
             threads.emplace_back([&, thread] {
                 for (int call = 0; call < 4000; ++call) {
                     const std::int64_t now = clock.fetch_add(step) - static_cast<std::int64_t>(thread) * step;
-                    if (bucket.try_take(1, at(now))) taken[thread].push_back({std::max<std::int64_t>(now, 0), 1});
+                    if (bucket.try_take(1, at(now))) taken[thread].push_back({now, 1});
                 }
             });
         }
