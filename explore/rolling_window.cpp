@@ -15,6 +15,7 @@ struct PublishesTheTurnFirst : ExplorerAtomics {};
 struct ClosesTheBucketFirst : ExplorerAtomics {};
 struct LooksBeforeItAdds : ExplorerAtomics {};
 struct NeverAsksTheStripes : ExplorerAtomics {};
+struct LooksAtTheEdgeOnly : ExplorerAtomics {};
 
 }  // namespace exploring_rolling_window
 
@@ -49,7 +50,7 @@ void BasicRollingWindow<PublishesTheTurnFirst>::turn_locked(std::int64_t bucket,
     newest_ = bucket;
     start_successes_.store(start_successes, std::memory_order_release);
     start_failures_.store(start_failures, std::memory_order_release);
-    enough_.store(successes - start_successes + failures - start_failures >= least_calls_, std::memory_order_release);
+    enough_.store(successes - start_successes + failures - start_failures >= least_calls(), std::memory_order_release);
 }
 
 // How far the totals had come is noted before the turn is announced: the bucket before the sum.
@@ -70,7 +71,7 @@ void BasicRollingWindow<ClosesTheBucketFirst>::turn_locked(std::int64_t bucket, 
     newest_ = bucket;
     start_successes_.store(start_successes, std::memory_order_release);
     start_failures_.store(start_failures, std::memory_order_release);
-    enough_.store(successes - start_successes + failures - start_failures >= least_calls_, std::memory_order_release);
+    enough_.store(successes - start_successes + failures - start_failures >= least_calls(), std::memory_order_release);
     turn_.store(end_of(bucket), std::memory_order_release);
 }
 
@@ -96,6 +97,12 @@ std::optional<WindowCounts> BasicRollingWindow<NeverAsksTheStripes>::record_fail
     return counts_of(successes, failures);
 }
 
+// An edge that is the same again is taken for no change.
+template <>
+bool BasicRollingWindow<LooksAtTheEdgeOnly>::begins_at(std::uint64_t, std::uint64_t) const noexcept {
+    return true;
+}
+
 namespace exploring_rolling_window {
 namespace {
 
@@ -108,13 +115,15 @@ const Listed listed{
                {"two failures and a success reach them", explore<TheLastHasAJudge<ExplorerAtomics, 1>>},
                {"one failure and two successes stay below", explore<TheLastHasAJudge<ExplorerAtomics, 2>>},
                {"two failures beside a turn that takes successes out", explore<ATurnHasAJudge<ExplorerAtomics>>},
-               {"a failure among successes", explore<NobodyIsToldOfMore<ExplorerAtomics>>}},
+               {"a failure among successes", explore<NobodyIsToldOfMore<ExplorerAtomics>>},
+               {"a failure beside a change of shape", explore<AChangeOfShapeIsSeen<ExplorerAtomics>>}},
      .mutants = {
          {"judges without looking at the turn again", explore<ALateFailureMeetsATurn<JudgesWithoutLookingAgain>>},
          {"the edge is published before the start", explore<AfterAnIdleHour<PublishesTheTurnFirst>>},
          {"the bucket is closed before the turn is announced", explore<ALateFailureMeetsATurn<ClosesTheBucketFirst>>},
          {"a success looks before it adds", explore<TheLastHasAJudge<LooksBeforeItAdds, 1>>},
-         {"a failure never asks the stripes", explore<NobodyIsToldOfMore<NeverAsksTheStripes>>}}}};
+         {"a failure never asks the stripes", explore<NobodyIsToldOfMore<NeverAsksTheStripes>>},
+         {"a record looks at the edge only", explore<AChangeOfShapeIsSeen<LooksAtTheEdgeOnly>>}}}};
 
 }  // namespace
 }  // namespace exploring_rolling_window

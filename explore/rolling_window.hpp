@@ -140,4 +140,36 @@ struct NobodyIsToldOfMore : WindowScene<Atomics> {
     void check() { require(this->told == 0, "somebody was told of a ratio that was not reached"); }
 };
 
+// The window is given another shape beside a failure, which takes three old failures out and keeps the very edge; then
+// a success notes that the calls are enough. The failure is judged with all three, or with none of them.
+template <class Atomics>
+struct AChangeOfShapeIsSeen : WindowScene<Atomics> {
+    static constexpr int threads = 2;
+    typename BasicRollingWindow<Atomics>::Shape shape{Duration{10}, 1, 2};
+    std::uint64_t judged_failures = 0;
+    bool added_before = false;
+    AChangeOfShapeIsSeen() : WindowScene<Atomics>(1) {
+        for (int failure = 0; failure < 3; ++failure) this->record(true, at(5));
+        this->record(true, at(15));
+    }
+    void run(int thread) {
+        if (thread == 0) {
+            if (const auto counts = this->record(true, at(15))) judged_failures = counts->failures;
+            return;
+        }
+        {
+            const std::lock_guard lock(this->mutex);
+            this->window.reshape_locked(shape, at(15));
+            added_before = this->window.bucket_locked(0, at(15)).failures == 2;
+        }
+        this->record(false, at(15));
+    }
+    void check() {
+        require(this->window.totals() == WindowCounts{.calls = 6, .failures = 5}, "a result was lost or doubled");
+        require(this->window.counts_locked(at(15)) == WindowCounts{.calls = 3, .failures = 2}, "wrong counts at rest");
+        require(judged_failures == 2 || (added_before && judged_failures == 5),
+                "judged on counts that a change had taken out");
+    }
+};
+
 }  // namespace resilience::exploring

@@ -34,6 +34,7 @@
 #include <resilience/measure/fraction.hpp>
 #include <resilience/measure/key_view.hpp>
 #include <resilience/measure/rolling_window.hpp>
+#include <resilience/measure/rolling_window_change.hpp>
 #include <resilience/measure/sliding_log.hpp>
 #include <resilience/measure/striped_counters.hpp>
 #include <resilience/measure/token_bucket.hpp>

@@ -113,13 +113,14 @@ class alignas(cache_line) BasicRollingWindow {
     // Results that left a window, not the totals, because their bucket was full.
     [[nodiscard]] std::uint64_t saturated() const noexcept { return saturated_.load(std::memory_order_relaxed); }
 
-    [[nodiscard]] Duration bucket_width() const noexcept { return Duration{width_}; }
-    [[nodiscard]] std::uint32_t buckets() const noexcept { return buckets_; }
-    [[nodiscard]] std::uint32_t least_calls() const noexcept { return least_calls_; }
-    // The effective window: bucket_width() * buckets().
-    [[nodiscard]] Duration window() const noexcept { return Duration{width_ * static_cast<std::int64_t>(buckets_)}; }
+    [[nodiscard]] std::uint32_t least_calls() const noexcept { return least_calls_.load(std::memory_order_relaxed); }
 
     // ---- under the state mutex
+
+    [[nodiscard]] Duration bucket_width() const noexcept { return Duration{width_}; }
+    [[nodiscard]] std::uint32_t buckets() const noexcept { return buckets_; }
+    // The effective window: bucket_width() * buckets().
+    [[nodiscard]] Duration window() const noexcept { return Duration{width_ * static_cast<std::int64_t>(buckets_)}; }
 
     // Adds a result and returns the counts to judge it by.
     WindowCounts record_locked(bool failed, TimePoint now) noexcept;
@@ -132,6 +133,12 @@ class alignas(cache_line) BasicRollingWindow {
     // its result in the new period, or judge by the old one; who cannot have that alternates between two windows and
     // forgets one only when it takes it into use again.
     void forget_locked(TimePoint now) noexcept;
+
+    // Another length, other buckets, another least number of calls: see rolling_window_change.hpp.
+    class Shape;
+    void reshape_locked(Shape& shape, TimePoint now) noexcept;
+    // The bucket that lies `age` buckets before that of `now`.
+    [[nodiscard]] WindowCounts bucket_locked(std::uint32_t age, TimePoint now) const noexcept;
 
   private:
     using Word = typename Atomics::template Atomic<std::uint64_t>;
@@ -156,6 +163,7 @@ class alignas(cache_line) BasicRollingWindow {
     WindowCounts current_locked() const noexcept;
     void turn_if_due_locked(TimePoint now) noexcept;
     void turn_locked(std::int64_t bucket, std::uint32_t leaving) noexcept;
+    [[nodiscard]] bool begins_at(std::uint64_t successes, std::uint64_t failures) const noexcept;
     void close_bucket_locked(std::uint64_t successes, std::uint64_t failures, std::uint64_t& start_successes,
                              std::uint64_t& start_failures) noexcept;
     [[gnu::noinline]] std::optional<WindowCounts> count_until_enough(std::int64_t edge, TimePoint now) noexcept;
@@ -166,7 +174,7 @@ class alignas(cache_line) BasicRollingWindow {
     // Read by every record(), written under the mutex at bucket edges.
     typename Atomics::template Atomic<std::int64_t> turn_{0};  // the instant the newest bucket ends at, or `busy`
     typename Atomics::template Atomic<bool> enough_{false};    // the window has least_calls, whatever is added to it
-    const std::uint32_t least_calls_;
+    typename Atomics::template Atomic<std::uint32_t> least_calls_;
     BasicStripedCounter<Atomics> successes_;
     Word start_successes_;  // of the totals, what lies before the window
     Word start_failures_{0};
@@ -218,8 +226,8 @@ std::optional<WindowCounts> BasicRollingWindow<Atomics>::record_failure(TimePoin
         least_successes_.store(successes, std::memory_order_release);
         counts = counts_of(successes - start_successes, failures);
     }
-    const bool ask = counts.calls >= least_calls_ && !enough_.load(std::memory_order_acquire);
-    if (turn_.load(std::memory_order_acquire) != edge) [[unlikely]]
+    const bool ask = !enough_.load(std::memory_order_acquire) && counts.calls >= least_calls();
+    if (turn_.load(std::memory_order_acquire) != edge || !begins_at(start_successes, start_failures)) [[unlikely]]
         return count_beside_turn(now);
     if (ask) [[unlikely]]
         return count_enough();
@@ -235,10 +243,10 @@ std::optional<WindowCounts> BasicRollingWindow<Atomics>::count_until_enough(std:
     // Without a failure there is nothing to reach, and asking now and then is enough to become quick again.
     const bool ask = failures != 0 || successes_.read_own() % unasked == 0;
     const WindowCounts counts = ask ? counts_of(successes_.read() - start_successes, failures) : WindowCounts{};
-    if (turn_.load(std::memory_order_acquire) != edge) [[unlikely]]
+    if (turn_.load(std::memory_order_acquire) != edge || !begins_at(start_successes, start_failures)) [[unlikely]]
         return count_beside_turn(now);
     if (!ask) return std::nullopt;
-    return counts.calls < least_calls_ ? counts : count_enough();
+    return counts.calls < least_calls() ? counts : count_enough();
 }
 
 // There are enough calls to judge and nobody has noted it. The mutex keeps the window from turning meanwhile; what is
@@ -248,7 +256,7 @@ WindowCounts BasicRollingWindow<Atomics>::count_enough() noexcept {
     const std::lock_guard lock(state_mutex_);
     const WindowCounts counts = current_locked();
     // Release: whoever sees it set sees which turn it is of.
-    enough_.store(counts.calls >= least_calls_, std::memory_order_release);
+    enough_.store(counts.calls >= least_calls(), std::memory_order_release);
     return counts;
 }
 
@@ -353,7 +361,7 @@ void BasicRollingWindow<Atomics>::turn_locked(std::int64_t bucket, std::uint32_t
     // Release, all four: whoever sees one of them sees `busy` or what followed it.
     start_successes_.store(start_successes, std::memory_order_release);
     start_failures_.store(start_failures, std::memory_order_release);
-    enough_.store(calls >= least_calls_, std::memory_order_release);
+    enough_.store(calls >= least_calls(), std::memory_order_release);
     turn_.store(end_of(bucket), std::memory_order_release);
 }
 
@@ -376,8 +384,6 @@ void BasicRollingWindow<Atomics>::close_bucket_locked(std::uint64_t successes, s
     if (left_out != 0) saturated_.fetch_add(left_out, std::memory_order_relaxed);
 }
 
-extern template class BasicRollingWindow<StandardAtomics>;
-
-using RollingWindow = BasicRollingWindow<StandardAtomics>;
-
 }  // namespace resilience::inline v1
+
+#include <resilience/measure/rolling_window_change.hpp>
