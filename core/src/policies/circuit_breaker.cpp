@@ -41,7 +41,7 @@ CircuitBreaker::CircuitBreaker(const CircuitBreakerConfig& config) : CircuitBrea
 
 CircuitBreaker::CircuitBreaker(const Checked& checked, CircuitBreakerHooks hooks)
     : options_(detail::CircuitBreakerOptions::needed(checked.config, hooks)
-                   ? std::make_unique<detail::CircuitBreakerOptions>(checked.config, std::move(hooks), mutex_)
+                   ? std::make_unique<detail::CircuitBreakerOptions>(checked.config, std::move(hooks))
                    : nullptr),
       name_(checked.name.data()),
       name_length_(static_cast<std::uint8_t>(checked.name.size())),
@@ -50,17 +50,14 @@ CircuitBreaker::CircuitBreaker(const Checked& checked, CircuitBreakerHooks hooks
                              counters_.counter(success_in_window), mutex_),
                RollingWindow(checked.config.window_size, checked.config.buckets, checked.config.min_requests,
                              counters_.counter(success_in_other_window), mutex_)},
-      config_{.failure_threshold = checked.config.failure_threshold,
-              .timeout = checked.config.timeout,
-              .probe_lease = checked.config.probe_lease,
-              .success_threshold = static_cast<std::uint16_t>(checked.config.success_threshold),
-              .half_open_calls = static_cast<std::uint16_t>(checked.config.half_open_calls),
-              .half_open_max_calls = static_cast<std::uint16_t>(checked.config.half_open_max_calls)},
-      threshold_(threshold_of(checked.config.failure_threshold)),
+      config_(basics_of(checked.config)),
+      threshold_(checked.config.failure_threshold),
       probes_(probes_at_once()) {
     if (options_ == nullptr) return;
+    detail::OptionParts parts(checked.config, mutex_);
     // A manual control may pull its lever as soon as it knows the breaker.
     const std::scoped_lock lock(mutex_);
+    options_->adopt_locked(checked.config, parts, state_.word(), windows_[0], TimePoint::min());
     CircuitState initial = options_->config.initial_state;
     if (initial == CircuitState::metrics_only) before_ = initial;
     if (options_->hooks.manual_control != nullptr && options_->hooks.manual_control->add(*this)) {
@@ -72,9 +69,13 @@ CircuitBreaker::CircuitBreaker(const Checked& checked, CircuitBreakerHooks hooks
     state_.publish(word.counting() ? word.with_watch(options_->watch()) : word, open ? TimePoint::min() : never);
 }
 
-CircuitBreaker::Threshold CircuitBreaker::threshold_of(double ratio) noexcept {
-    const Fraction fraction = simplest_fraction(ratio);  // of at most 1, so both fit
-    return {static_cast<std::uint32_t>(fraction.numerator), static_cast<std::uint32_t>(fraction.denominator)};
+CircuitBreaker::Basics CircuitBreaker::basics_of(const CircuitBreakerConfig& config) noexcept {
+    return {.failure_threshold = config.failure_threshold,
+            .timeout = config.timeout,
+            .probe_lease = config.probe_lease,
+            .success_threshold = static_cast<std::uint16_t>(config.success_threshold),
+            .half_open_calls = static_cast<std::uint16_t>(config.half_open_calls),
+            .half_open_max_calls = static_cast<std::uint16_t>(config.half_open_max_calls)};
 }
 
 CircuitBreaker::~CircuitBreaker() {
@@ -95,6 +96,11 @@ CircuitBreaker::~CircuitBreaker() {
 }
 
 CircuitBreakerConfig CircuitBreaker::config() const noexcept {
+    const std::scoped_lock lock(mutex_);
+    return config_locked();
+}
+
+CircuitBreakerConfig CircuitBreaker::config_locked() const noexcept {
     if (options_ != nullptr) return options_->config;
     return {.failure_threshold = config_.failure_threshold,
             .success_threshold = config_.success_threshold,

@@ -93,10 +93,13 @@ bool CircuitBreaker::admits_locked(ProbeHolder holder, TimePoint at, Passage& pa
     }
     if (word.watches_admissions() && options_->ramping && !admits_in_ramp_locked(now, why)) return false;
     counters_.add(admitted);
-    if (counts_running() && holder == ProbeHolder::permit) options_->running->begin(now);
     // Under the mutex the generation cannot have changed.
     if (holder == ProbeHolder::anonymous) static_cast<void>(anonymous_.enter(word));
     passage = {state_.word(), now};
+    if (counts_running() && holder == ProbeHolder::permit) {
+        options_->running->begin(now);
+        passage.word = passage.word.with_slot(options_->running_number);
+    }
     return true;
 }
 
@@ -122,8 +125,11 @@ bool CircuitBreaker::admits_in_ramp_locked(TimePoint now, Rejection& why) noexce
 
 bool CircuitBreaker::admits_probe_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept {
     reclaim_leases_locked(now);
+    // A change of the numbers may have decided it: no further probe would.
+    decide_half_open_locked(now);
+    if (state_.word().state() != CircuitState::half_open) return admits_locked(holder, now, passage, why);
     const std::uint32_t verdicts = std::uint32_t{probe_successes_} + probe_failures_;
-    if (probes_.full() || probes_.in_flight() + verdicts >= probe_verdicts()) {
+    if (probes_.in_flight() >= probes_at_once() || probes_.in_flight() + verdicts >= probe_verdicts()) {
         ++rejected_half_open_full_;
         const Duration first_lease_end = time_between(now, saturating_add(probes_.oldest_stamp(), lease()));
         why = refusal(RejectionReason::half_open_full, std::min(first_lease_end, present_open_time()));

@@ -27,20 +27,21 @@ void CircuitBreaker::record_watched(Passage passage, CallResult result, TimePoin
 
 CircuitBreaker::Findings CircuitBreaker::record_in_windows(Passage passage, bool failed, TimePoint now) noexcept {
     const std::uint32_t window = passage.word.window();
-    const bool adaptive = options_ != nullptr && options_->learned != nullptr;
-    const Fraction limit =
-        adaptive ? Fraction{options_->learned->limit_in_millionths.load(std::memory_order_relaxed), 1'000'000}
-                 : threshold();
+    // Each asked for once: it may be switched off meanwhile.
+    detail::LearnedThreshold* const learned = options_ == nullptr ? nullptr : options_->learned.get();
+    const Fraction limit = learned != nullptr
+                               ? Fraction{learned->limit_in_millionths.load(std::memory_order_relaxed), 1'000'000}
+                               : threshold();
     Findings found{.window = record(windows_[window], failed, now, limit)};
-    if (adaptive && now.time_since_epoch().count() >= options_->learned->bucket_end.load(std::memory_order_relaxed)) {
+    if (learned != nullptr && now.time_since_epoch().count() >= learned->bucket_end.load(std::memory_order_relaxed)) {
         const std::scoped_lock lock(mutex_);
         learn_if_due_locked(pass_time_locked(now));
     }
     if (options_ == nullptr) return found;
-    if (options_->slow != nullptr) {
-        found.slow = record(options_->slow->of_period[window], is_slow(passage, now), now, options_->slow_ratio);
+    if (detail::SlowCallWindows* const slow = options_->slow.get()) {
+        found.slow = record(slow->of_period[window], is_slow(passage, now), now, options_->slow_ratio());
     }
-    if (options_->config.consecutive_failures != 0) {
+    if (options_->consecutive_failures.load(std::memory_order_relaxed) != 0) {
         found.run = options_->run.record(passage.word.generation(), failed);
     }
     return found;
@@ -52,7 +53,8 @@ CircuitBreaker::Findings CircuitBreaker::record_in_windows_locked(Passage passag
     Findings found;
     if (options_ != nullptr && options_->calls != nullptr) {
         count_outside(failed ? Outcome::failure : Outcome::success);
-        const CallCounts counts = options_->calls->record(failed, is_slow(passage, now));
+        const CallCounts counts =
+            options_->calls->record(failed, is_slow(passage, now), time_between(passage.admitted_at, now));
         found = {.window = {counts.calls, counts.failures}, .slow = {counts.calls, counts.slow}};
     } else {
         found.window = windows_[word.window()].record_locked(failed, now);
@@ -80,7 +82,7 @@ void CircuitBreaker::learn_if_due_locked(TimePoint now) noexcept {
 }
 
 void CircuitBreaker::begin_learning_locked(CircuitWord word, TimePoint now) noexcept {
-    detail::LearnedThreshold& learned = *options_->learned;
+    detail::LearnedThreshold& learned = *options_->learned.get();
     const RollingWindow& window = windows_[word.window()];
     learned.learned_to = window.totals();
     const std::int64_t width = window.bucket_width().count();
@@ -137,7 +139,7 @@ void CircuitBreaker::act_on_locked(const Findings& found, TimePoint now) noexcep
     }
     if (options_ == nullptr || !before.same_period(state_.word())) return;
     if (found.slow.failures != 0 && found.slow.calls >= min_requests() &&
-        reaches(found.slow.failures, found.slow.calls, options_->slow_ratio)) {
+        reaches(found.slow.failures, found.slow.calls, options_->slow_ratio())) {
         reached(TransitionCause::slow_ratio, found.slow);
     }
 }

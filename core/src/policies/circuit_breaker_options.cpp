@@ -42,21 +42,24 @@ void LearnedThreshold::learn(WindowCounts totals) noexcept {
     learned_to = totals;
 }
 
-CircuitBreakerOptions::CircuitBreakerOptions(const CircuitBreakerConfig& given, CircuitBreakerHooks functions,
-                                             std::mutex& mutex)
-    : config(given),
-      hooks(std::move(functions)),
-      slow_ratio(simplest_fraction(given.slow_call_ratio)),
-      latency(given.record_latency ? std::make_unique<LatencyHistogram>() : nullptr),
-      calls(given.window_calls != 0 ? std::make_unique<CallWindow>(given.window_calls) : nullptr),
-      slow(given.slow_call_duration != Duration::zero() && given.window_calls == 0
-               ? std::make_unique<SlowCallWindows>(given, mutex)
-               : nullptr),
-      running(given.judge_in_flight ? std::make_unique<RunningCalls>(given.slow_call_duration) : nullptr),
-      learned(given.adaptive_threshold ? std::make_unique<LearnedThreshold>(*given.adaptive_threshold,
-                                                                            given.failure_threshold, given.buckets)
-                                       : nullptr),
-      open_time(given.timeout) {}
+OptionParts::OptionParts(const CircuitBreakerConfig& config, std::mutex& mutex) {
+    const bool judges_slow_calls = config.slow_call_duration != Duration::zero();
+    if (config.record_latency) latency = std::make_unique<LatencyHistogram>();
+    if (config.window_calls != 0) {
+        calls = std::make_unique<CallWindow>(
+            config.window_calls, judges_slow_calls ? CallWindow::Durations::summed : CallWindow::Durations::ignored);
+    } else if (judges_slow_calls) {
+        slow = std::make_unique<SlowCallWindows>(config, mutex);
+        for (int window = 0; window < 2; ++window) {
+            slow_shapes.emplace_back(config.window_size, config.buckets, config.min_requests);
+        }
+    }
+    if (config.judge_in_flight) running = std::make_unique<RunningCalls>(config.slow_call_duration);
+    if (config.adaptive_threshold) learned = std::make_unique<LearnedThreshold>(config.buckets);
+}
+
+CircuitBreakerOptions::CircuitBreakerOptions(const CircuitBreakerConfig& plain, CircuitBreakerHooks functions)
+    : hooks(std::move(functions)), config(plain), open_time(plain.timeout) {}
 
 bool CircuitBreakerOptions::needed(const CircuitBreakerConfig& config, const CircuitBreakerHooks& hooks) noexcept {
     // What a plain breaker keeps itself.

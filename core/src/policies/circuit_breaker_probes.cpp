@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <bit>
 #include <resilience/policies/circuit_breaker_probes.hpp>
+#include <utility>
 
 namespace resilience::inline v1::detail {
 
@@ -63,6 +64,17 @@ std::optional<ProbeSlots::Reclaimed> ProbeSlots::reclaim_one(TimePoint now, Dura
     const Reclaimed reclaimed{stamp(slot), anonymous(slot) ? ProbeHolder::anonymous : ProbeHolder::permit};
     free(slot);
     return reclaimed;
+}
+
+void ProbeSlots::move_into(ProbeSlots& larger) noexcept {
+    for (std::uint32_t slot = 0; slot < size_; ++slot) {
+        larger.words_[slot] = words_[slot];
+        if (held(slot)) larger.held_word(slot) |= bit(slot);
+        if (anonymous(slot)) larger.anonymous_word(slot) |= bit(slot);
+    }
+    // One by one: what follows this object may lie in its own last bytes.
+    std::swap(words_, larger.words_);
+    std::swap(size_, larger.size_);
 }
 
 std::uint32_t ProbeSlots::clear() noexcept {

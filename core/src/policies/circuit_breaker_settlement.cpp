@@ -27,7 +27,7 @@ void CircuitBreaker::enqueue_finished(Passage passage, CallResult result, TimePo
 }
 
 void CircuitBreaker::record_latency(Duration took) noexcept {
-    if (options_->latency != nullptr) options_->latency->add(took);
+    if (LatencyHistogram* const latency = options_->latency.get()) latency->add(took);
     if (options_->is_slow(took)) options_->slow_calls.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -73,8 +73,7 @@ void CircuitBreaker::settle_slowly(Passage passage, CallResult result, TimePoint
     const Outcome outcome = outcome_of(result);
     const bool late = !passage.word.same_period(state_.word());
     const bool recorded = passage.word.counting() && outcome != Outcome::ignored;
-    const bool running = passage.word.counting() && counts_running();
-    const bool decides = recorded || running || passage.word.state() == CircuitState::half_open;
+    const bool decides = recorded || passage.counted_as_running() || passage.word.state() == CircuitState::half_open;
     if (late || !decides) {
         count_outside(outcome);
         if (late) count_late();
@@ -82,13 +81,20 @@ void CircuitBreaker::settle_slowly(Passage passage, CallResult result, TimePoint
     } else {
         const std::scoped_lock lock(mutex_);
         const TimePoint at = pass_time_locked(now);
-        if (running && passage.word.same_period(state_.word())) options_->running->end(passage.admitted_at);
+        end_running_locked(passage);
         settle_locked(passage, result, at);
     }
     // After `ignored`, of which it is a part, so that no picture shows the part without the whole.
     if (result == CallResult::cancelled) cancelled_.fetch_add(1, std::memory_order_release);
     if (recorded && !late && trips_by_predicate()) ask_trip_predicate(passage, now);
     after_change();
+}
+
+void CircuitBreaker::end_running_locked(Passage passage) noexcept {
+    if (!passage.counted_as_running() || !passage.word.same_period(state_.word())) return;
+    // Those of an earlier configuration are not waited for any more.
+    if (!counts_running() || passage.word.slot() != options_->running_number) return;
+    options_->running->end(passage.admitted_at);
 }
 
 // A verdict that asks the breaker to open: counted like any other, then heard, both before anybody is told.
@@ -98,8 +104,7 @@ void CircuitBreaker::settle_as_asked(Passage passage, CallResult result, TimePoi
     {
         const std::scoped_lock lock(mutex_);
         const TimePoint at = pass_time_locked(now);
-        const bool running = passage.word.counting() && counts_running();
-        if (running && passage.word.same_period(state_.word())) options_->running->end(passage.admitted_at);
+        end_running_locked(passage);
         settle_locked(passage, result, at);
         if (open_for > Duration::zero()) open_as_asked_locked(passage, open_for, at);
     }
@@ -138,7 +143,10 @@ void CircuitBreaker::judge_probe_locked(Outcome outcome, bool slow, TimePoint no
     const bool success = outcome == Outcome::success && !(early && slow);
     ++(success ? probe_successes_ : probe_failures_);
     if (slow) ++options_->probes_slow;
+    decide_half_open_locked(now);
+}
 
+void CircuitBreaker::decide_half_open_locked(TimePoint now) noexcept {
     const std::optional<bool> closes = probes_close_locked();
     if (!closes) return;
     Change change{.to = CircuitState::closed,
@@ -165,7 +173,7 @@ std::optional<bool> CircuitBreaker::probes_close_locked() const noexcept {
     const std::uint32_t verdicts = std::uint32_t{probe_successes_} + probe_failures_;
     if (verdicts < probe_verdicts()) return std::nullopt;
     const bool failed = probe_failures_ != 0 && reaches(probe_failures_, verdicts, threshold());
-    const bool slow = options_->probes_slow != 0 && reaches(options_->probes_slow, verdicts, options_->slow_ratio);
+    const bool slow = options_->probes_slow != 0 && reaches(options_->probes_slow, verdicts, options_->slow_ratio());
     return !failed && !slow;
 }
 

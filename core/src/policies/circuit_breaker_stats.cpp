@@ -154,7 +154,7 @@ void CircuitBreaker::describe_half_open_locked(CircuitBreakerStats& stats, const
     if (probes_.in_flight() == 0) return;
     stats.half_open.oldest_probe = time_between(probes_.oldest_stamp(), now);
     const std::uint32_t verdicts = std::uint32_t{probe_successes_} + probe_failures_;
-    if (probes_.full() || probes_.in_flight() + verdicts >= probe_verdicts()) {
+    if (probes_.in_flight() >= probes_at_once() || probes_.in_flight() + verdicts >= probe_verdicts()) {
         const TimePoint first_end = saturating_add(probes_.oldest_stamp(), lease());
         stats.retry_after = std::min(time_between(now, first_end), present_open_time());
     }
@@ -164,7 +164,7 @@ double CircuitBreaker::present_threshold_locked() const noexcept {
     return options_ == nullptr || options_->learned == nullptr ? config_.failure_threshold : options_->learned->limit();
 }
 
-void CircuitBreaker::describe_options(CircuitBreakerStats& stats) const {
+void CircuitBreaker::describe_options_locked(CircuitBreakerStats& stats) const {
     if (options_ == nullptr) return;
     if (options_->latency != nullptr) stats.latency = options_->latency->picture();
     stats.slow = options_->slow_calls.load(std::memory_order_relaxed);
@@ -204,6 +204,8 @@ CircuitBreakerStats CircuitBreaker::stats(TimePoint at) const {
         stats.abandoned = abandoned_;
         stats.unpaired_results = unpaired_;
         stats.leases_reclaimed = leases_reclaimed_;
+        stats.window.min_requests = min_requests();
+        describe_options_locked(stats);
         count_calls(stats);
         changed = changes_;
     }
@@ -211,8 +213,6 @@ CircuitBreakerStats CircuitBreaker::stats(TimePoint at) const {
         stats.window.failure_ratio =
             static_cast<double>(stats.window.failures) / static_cast<double>(stats.window.requests);
     }
-    describe_options(stats);
-    stats.window.min_requests = min_requests();
     stats.classifier_errors = classifier_errors_.load(std::memory_order_relaxed);
     stats.listener_exceptions = events_.listener_exceptions();
     stats.events_dropped = events_.dropped();

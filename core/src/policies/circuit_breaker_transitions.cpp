@@ -21,7 +21,10 @@ void CircuitBreaker::tick(TimePoint at) noexcept {
     {
         const std::scoped_lock lock(mutex_);
         const TimePoint now = pass_time_locked(at);
-        if (state_.word().state() == CircuitState::half_open) reclaim_leases_locked(now);
+        if (state_.word().state() == CircuitState::half_open) {
+            reclaim_leases_locked(now);
+            decide_half_open_locked(now);
+        }
         if (counts_running() && state_.word().counting()) judge_running_locked(now);
     }
     after_change();

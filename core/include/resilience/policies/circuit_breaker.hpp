@@ -144,6 +144,10 @@ class CircuitBreaker {
         pull(CircuitState::metrics_only, hold, now);
     }
 
+    // Another configuration from now on; what becomes of what is under way is said in circuit_breaker_config.hpp.
+    // Throws ConfigError with every problem, or std::bad_alloc, and then changes nothing.
+    void reconfigure(const CircuitBreakerConfig& config, TimePoint now = Clock::now());
+
     // ---- seeing
 
     // Reconciles in every picture, also under load (see circuit_breaker_stats.hpp). Takes the mutex; may throw
@@ -151,7 +155,7 @@ class CircuitBreaker {
     [[nodiscard]] CircuitBreakerStats stats(TimePoint now = Clock::now()) const;
     // As given. Lives as long as the process.
     [[nodiscard]] std::string_view name() const noexcept { return {name_, name_length_}; }
-    // As given: a 0 that stands for a default stays 0.
+    // As given last: a 0 that stands for a default stays 0.
     [[nodiscard]] CircuitBreakerConfig config() const noexcept;
     // transition, lease_reclaimed, and lever when a reset of a closed breaker emptied its window; permitted, refused
     // and finished when asked for. Throws std::bad_alloc.
@@ -184,7 +188,6 @@ class CircuitBreaker {
 
     using Basics = detail::CircuitBasics;
     using Passage = detail::CircuitPassage;
-    using Threshold = detail::CircuitThreshold;
     using Change = detail::CircuitChange;
     using Findings = detail::CircuitFindings;
     using Settled = detail::CircuitSettled;
@@ -205,8 +208,11 @@ class CircuitBreaker {
 
     CircuitBreaker(const Checked& checked, CircuitBreakerHooks hooks);
     static Checked checked(const std::string* name, const CircuitBreakerConfig& config);
-    static Threshold threshold_of(double ratio) noexcept;
-    [[nodiscard]] Fraction threshold() const noexcept { return {threshold_.numerator, threshold_.denominator}; }
+    static Basics basics_of(const CircuitBreakerConfig& config) noexcept;
+    [[nodiscard]] CircuitBreakerConfig config_locked() const noexcept;
+    void reconfigure_locked(const CircuitBreakerConfig& config, detail::CircuitReconfiguration& made,
+                            TimePoint now) noexcept;
+    [[nodiscard]] Fraction threshold() const noexcept { return threshold_.read(); }
 
     // ---- admission (circuit_breaker_admission.cpp)
     bool refuses_at_once(CircuitWord word, TimePoint now, TimePoint& until) noexcept;
@@ -239,6 +245,7 @@ class CircuitBreaker {
     void count_outside(Outcome outcome) noexcept;
     void count_late() noexcept { late_.fetch_add(1, std::memory_order_release); }
     void judge_probe_locked(Outcome outcome, bool slow, TimePoint now) noexcept;
+    void decide_half_open_locked(TimePoint now) noexcept;
     [[nodiscard]] std::optional<bool> probes_close_locked() const noexcept;
     [[gnu::cold, gnu::noinline]] void settle_as_asked(Passage passage, CallResult result, TimePoint now,
                                                       Duration open_for) noexcept;
@@ -261,8 +268,9 @@ class CircuitBreaker {
     void judge_running_locked(TimePoint now) noexcept;
     [[nodiscard]] bool counts_running() const noexcept { return options_ != nullptr && options_->running != nullptr; }
     [[nodiscard]] bool records_under_mutex() const noexcept {
-        return options_ != nullptr && (options_->calls != nullptr || options_->running != nullptr);
+        return options_ != nullptr && options_->under_mutex.load(std::memory_order_relaxed);
     }
+    void end_running_locked(Passage passage) noexcept;
     void reach_threshold_locked(const Change& change, TimePoint now) noexcept;
     void ask_trip_predicate(Passage passage, TimePoint now) noexcept;
     [[nodiscard]] bool is_slow(Passage passage, TimePoint now) const noexcept {
@@ -302,7 +310,7 @@ class CircuitBreaker {
     // ---- pictures (circuit_breaker_stats.cpp)
     [[nodiscard]] Position position_locked(TimePoint now) const noexcept;
     [[nodiscard]] Position after_half_open(const Position& over, TimePoint now) const noexcept;
-    void describe_options(CircuitBreakerStats& stats) const;
+    void describe_options_locked(CircuitBreakerStats& stats) const;
     void describe_window_locked(CircuitBreakerStats& stats, const Position& position, TimePoint now) const noexcept;
     void describe_half_open_locked(CircuitBreakerStats& stats, const Position& position, TimePoint now) const noexcept;
     [[nodiscard]] Settled read_settled() const noexcept;
@@ -316,7 +324,7 @@ class CircuitBreaker {
     // Read by every call, written by changes of state.
     detail::CircuitStateWord state_;
     EventChannel events_;
-    std::unique_ptr<detail::CircuitBreakerOptions> options_;
+    detail::PublishedOnce<detail::CircuitBreakerOptions> options_;
     const char* name_;
     // With the two small members in its tail, as with the probes below: a default breaker fits into ten cache lines.
     [[no_unique_address]] StripedCounters<counters> counters_;
@@ -327,7 +335,7 @@ class CircuitBreaker {
     // One for each parity of closed periods: a verdict adds to the window of its own period only.
     RollingWindow windows_[2];
     Basics config_;
-    Threshold threshold_;
+    detail::CircuitThreshold threshold_;
     detail::AnonymousAdmissions anonymous_;
 
     std::atomic<std::uint64_t> late_{0};

@@ -5,6 +5,23 @@
 //     CircuitBreaker breaker{"card_host", {.failure_threshold = 0.3, .timeout = 10s, .min_requests = 5}};
 //
 // A field outside its range is refused when the breaker is made: ConfigError lists every bad field at once.
+//
+// Changed while it runs: `breaker.reconfigure(config)`, every field. What it does to what is under way:
+//   - The state, its generation and its end stay, and so do all counters. Permits stay valid and no verdict is lost; a
+//     permit counts in the window as it is when it is settled. No event.
+//   - The window keeps what the new one can hold and never gains. Time to time: results count from when their old
+//     bucket began, so a shorter window may lose some early. Calls to calls: the newest. Time to calls: the newest,
+//     bucket by bucket, those of one bucket evenly mixed. Calls to time: it begins empty, since nobody knows when they
+//     came. Slow calls, and failures in a row, begin to be counted when they are asked for.
+//   - Nothing is judged by the change itself, only by the next result; half-open, where there may be none, by the next
+//     call or `tick`.
+//   - Probes that are out keep their slots, and leases have the new length. An open period, a limit of half-open and
+//     levers keep their ends. With judge_in_flight calls that were out already are judged when they end; so are all
+//     that were out when slow_call_duration changes. What adaptive_threshold has learned is kept while window_size and
+//     buckets stay. initial_state has had its effect.
+// Cost: as making a breaker, and one short lock; a window of calls is copied under it. Memory: what an option needs is
+// kept until the breaker goes, so that it can be switched on again; a breaker that has had options, or windows of other
+// shapes, needs no more for each further change.
 
 #include <chrono>
 #include <cstdint>

@@ -18,7 +18,11 @@
 #include <resilience/measure/striped_counters.hpp>
 #include <resilience/policies/circuit_breaker_config.hpp>
 #include <resilience/policies/circuit_breaker_hooks.hpp>
+#include <resilience/policies/circuit_breaker_parts.hpp>
+#include <resilience/policies/circuit_breaker_probes.hpp>
 #include <resilience/policies/circuit_breaker_state.hpp>
+#include <resilience/policies/late_parts.hpp>
+#include <vector>
 
 namespace resilience::inline v1::detail {
 
@@ -31,6 +35,8 @@ class FailureRun {
     // The length of the run with this result. 0 for one of a period that is over.
     std::uint32_t record(std::uint64_t generation, bool failed) noexcept;
     [[nodiscard]] std::uint32_t length(std::uint64_t generation) const noexcept;
+    // Begins to be counted.
+    void begin(std::uint64_t generation) noexcept { word_.store(generation << run_bits, std::memory_order_relaxed); }
     // Of the newest period that had any.
     [[nodiscard]] std::uint32_t length() const noexcept {
         return static_cast<std::uint32_t>(word_.load(std::memory_order_relaxed) & run_mask);
@@ -46,14 +52,13 @@ class FailureRun {
 struct SlowCallWindows {
     SlowCallWindows(const CircuitBreakerConfig& config, std::mutex& mutex);
 
-    StripedCounters<2> quick;
+    StripedCounters<2> quick{};
     RollingWindow of_period[2];
 };
 
 // What adaptive_threshold has learned, and until where.
 struct LearnedThreshold {
-    LearnedThreshold(const AdaptiveThreshold& given, double failure_threshold, std::uint32_t buckets)
-        : config(given), until_learned(failure_threshold), baseline(buckets) {}
+    explicit LearnedThreshold(std::uint32_t buckets) : baseline(buckets) {}
 
     // What the ratio must reach before anything else is asked.
     [[nodiscard]] double limit() const noexcept {
@@ -63,37 +68,78 @@ struct LearnedThreshold {
     [[nodiscard]] bool trips(WindowCounts counts) const noexcept;
     void learn(WindowCounts totals) noexcept;
 
-    const AdaptiveThreshold config;
-    const double until_learned;
     // When the present bucket ends and can be learned; and the limit in millionths, rounded down. Both only say whether
     // to look closer, under the mutex.
     std::atomic<std::int64_t> bucket_end{0};
     std::atomic<std::uint32_t> limit_in_millionths{0};
 
     // Guarded by the mutex.
+    AdaptiveThreshold config{};
+    double until_learned = 1;
     FailureBaseline baseline;
     WindowCounts learned_to{};  // of the totals of the present period's window
 };
 
+// What the options of a configuration need, made outside the mutex. Afterwards it holds what is no longer needed.
+struct OptionParts {
+    OptionParts(const CircuitBreakerConfig& config, std::mutex& mutex);
+
+    std::unique_ptr<LatencyHistogram> latency{};
+    std::unique_ptr<CallWindow> calls{};
+    std::unique_ptr<SlowCallWindows> slow{};
+    std::vector<RollingWindow::Shape> slow_shapes{};  // one for each of its windows
+    std::unique_ptr<RunningCalls> running{};
+    std::unique_ptr<LearnedThreshold> learned{};
+};
+
+// What a new configuration of a breaker needs, likewise.
+struct CircuitReconfiguration {
+    CircuitReconfiguration(const CircuitBreakerConfig& config, std::mutex& mutex);
+
+    std::vector<RollingWindow::Shape> shapes{};  // one for each window
+    ProbeSlots probes;
+    OptionParts parts;
+    std::unique_ptr<struct CircuitBreakerOptions> options{};  // if any are needed
+};
+
 struct CircuitBreakerOptions {
-    CircuitBreakerOptions(const CircuitBreakerConfig& config, CircuitBreakerHooks hooks, std::mutex& mutex);
+    // With a configuration without options: it is `adopt_locked` that brings any.
+    CircuitBreakerOptions(const CircuitBreakerConfig& plain, CircuitBreakerHooks functions);
 
     // Whether this configuration or these hooks need any of it.
     [[nodiscard]] static bool needed(const CircuitBreakerConfig& config, const CircuitBreakerHooks& hooks) noexcept;
 
-    [[nodiscard]] bool is_slow(Duration took) const noexcept {
-        return config.slow_call_duration != Duration::zero() && took > config.slow_call_duration;
-    }
-    [[nodiscard]] Watch watch() const noexcept;
+    // This configuration from now on (circuit_breaker_reconfigure.cpp). `window` is the one in use, as of `now`.
+    void adopt_locked(const CircuitBreakerConfig& given, OptionParts& parts, CircuitWord word,
+                      const RollingWindow& window, TimePoint now) noexcept;
 
-    const CircuitBreakerConfig config;
+    [[nodiscard]] bool is_slow(Duration took) const noexcept {
+        const Duration limit{slow_call_duration.load(std::memory_order_relaxed)};
+        return limit != Duration::zero() && took > limit;
+    }
+    [[nodiscard]] Fraction slow_ratio() const noexcept { return slow_call_ratio.read(); }
+    [[nodiscard]] Watch watch() const noexcept;
+    void adopt_slow_locked(const CircuitBreakerConfig& given, OptionParts& parts, TimePoint now) noexcept;
+    void adopt_learned_locked(const CircuitBreakerConfig& given, OptionParts& parts) noexcept;
+
     const CircuitBreakerHooks hooks;
-    const Fraction slow_ratio;
-    const std::unique_ptr<LatencyHistogram> latency;  // record_latency
-    const std::unique_ptr<CallWindow> calls;          // window_calls; guarded by the mutex
-    const std::unique_ptr<SlowCallWindows> slow;      // slow_call_duration, unless `calls` counts them
-    const std::unique_ptr<RunningCalls> running;      // judge_in_flight; guarded by the mutex
-    const std::unique_ptr<LearnedThreshold> learned;  // adaptive_threshold
+
+    // What calls read without the mutex. Relaxed: a call beside a change is judged by what it finds.
+    std::atomic<Duration::rep> slow_call_duration{0};
+    CircuitThreshold slow_call_ratio{1};
+    std::atomic<std::uint32_t> consecutive_failures{0};
+    std::atomic<bool> under_mutex{false};  // results are recorded there
+    Switched<LatencyHistogram> latency;    // record_latency
+    Switched<SlowCallWindows> slow;        // slow_call_duration, unless `calls` counts them
+    Switched<LearnedThreshold> learned;    // adaptive_threshold
+
+    // Guarded by the mutex.
+    CircuitBreakerConfig config;
+    std::unique_ptr<CallWindow> calls;      // window_calls
+    std::unique_ptr<RunningCalls> running;  // judge_in_flight
+    // Which of the RunningCalls so far this is, 1 to 1023. The permits it has to do with carry it as their slot.
+    std::uint32_t running_number = 0;
+
     FailureRun run;
     std::atomic<std::uint64_t> slow_calls{0};
     std::atomic<std::uint64_t> hook_exceptions{0};

@@ -2,15 +2,17 @@
 
 // The small values that a circuit breaker's parts hand to each other.
 
+#include <atomic>
 #include <cstdint>
 #include <resilience/base/circuit_state.hpp>
 #include <resilience/base/time.hpp>
+#include <resilience/measure/fraction.hpp>
 #include <resilience/measure/rolling_window.hpp>
 #include <resilience/policies/circuit_breaker_state.hpp>
 
 namespace resilience::inline v1::detail {
 
-// The fields that a breaker without options reads. The window's own are kept by the windows.
+// The fields that a breaker without options reads. The window's own are kept by the windows. Guarded by the mutex.
 struct CircuitBasics {
     double failure_threshold;
     Duration timeout;
@@ -24,12 +26,26 @@ struct CircuitBasics {
 struct CircuitPassage {
     CircuitWord word;
     TimePoint admitted_at;
+    // Some RunningCalls wait for its end: see CircuitBreakerOptions::running_number.
+    [[nodiscard]] bool counted_as_running() const noexcept { return word.counting() && word.slot() != 0; }
 };
 
-// The failure threshold, a Fraction of at most 1, in half the memory.
-struct CircuitThreshold {
-    std::uint32_t numerator;
-    std::uint32_t denominator;
+// A threshold, a Fraction of at most 1, in one word: calls read it while it changes.
+class CircuitThreshold {
+  public:
+    explicit CircuitThreshold(double ratio) noexcept : word_(word_of(ratio)) {}
+    void set(double ratio) noexcept { word_.store(word_of(ratio), std::memory_order_relaxed); }
+    [[nodiscard]] Fraction read() const noexcept {
+        const std::uint64_t word = word_.load(std::memory_order_relaxed);
+        return {word & 0xffff'ffff, word >> 32};
+    }
+
+  private:
+    static std::uint64_t word_of(double ratio) noexcept {
+        const Fraction fraction = simplest_fraction(ratio);  // of at most 1, so both fit
+        return fraction.numerator | fraction.denominator << 32;
+    }
+    std::atomic<std::uint64_t> word_;
 };
 
 // A change of state and what led to it.

@@ -46,6 +46,9 @@ class ProbeSlots {
     // Takes back one slot whose lease is over at `now`; call until it finds none.
     std::optional<Reclaimed> reclaim_one(TimePoint now, Duration lease) noexcept;
 
+    // Goes on with the memory of a larger one; who holds a slot keeps its number.
+    void move_into(ProbeSlots& larger) noexcept;
+
     // Frees all slots. Returns how many were held anonymously.
     std::uint32_t clear() noexcept;
 

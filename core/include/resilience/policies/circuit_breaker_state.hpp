@@ -7,7 +7,8 @@
 // Every change is made under the breaker's mutex; a change raises the generation, so two words are equal only if
 // nothing has happened in between.
 //
-// A permit keeps the word it was admitted under (a probe with its slot in it). "Is this verdict still about the present
+// A permit keeps the word it was admitted under (a probe with its slot in it, a call that is counted as running with
+// the number of the count). "Is this verdict still about the present
 // state?" is therefore one comparison.
 
 #include <cstdint>
