@@ -23,7 +23,9 @@ NameTable& name_table() {
     return *table;
 }
 
-void refuse_bad_name(std::string_view name) {
+}  // namespace
+
+void check_name(std::string_view name) {
     ConfigProblems problems{"name " + quoted_text(name.substr(0, longest_name))};
     if (name.empty()) problems.add("name", "is empty; use 1 to 128 bytes");
     if (name.size() > longest_name) {
@@ -41,10 +43,8 @@ void refuse_bad_name(std::string_view name) {
     problems.throw_if_any();
 }
 
-}  // namespace
-
 std::string_view intern_name(std::string_view name) {
-    refuse_bad_name(name);
+    check_name(name);
     NameTable& table = name_table();
     const std::scoped_lock lock(table.mutex);
     if (const auto known = table.names.find(name); known != table.names.end()) return *known;

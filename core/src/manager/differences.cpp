@@ -20,6 +20,7 @@ std::string text_of(bool value) { return value ? "true" : "false"; }
 std::string text_of(BackoffKind value) { return std::string(to_string(value)); }
 std::string text_of(CircuitState value) { return std::string(to_string(value)); }
 std::string text_of(HalfOpenVerdict value) { return value == HalfOpenVerdict::early ? "early" : "rate_after_all"; }
+std::string text_of(OperationMode value) { return value == OperationMode::track ? "track" : "isolate"; }
 std::string text_of(const std::optional<AdaptiveThreshold>& value) {
     if (!value) return "off";
     return "min_rise " + text_of(value->min_rise) + ", confidence " + text_of(value->confidence) + ", max_threshold " +
@@ -52,6 +53,8 @@ void compare_options(ConfigProblems& problems, const CircuitBreakerConfig& regis
     compare(problems, "ramp_from", registered.ramp_from, given.ramp_from);
     compare(problems, "adaptive_threshold", registered.adaptive_threshold, given.adaptive_threshold);
     compare(problems, "initial_state", registered.initial_state, given.initial_state);
+    compare(problems, "operation_mode", registered.operation_mode, given.operation_mode);
+    compare(problems, "max_operations", registered.max_operations, given.max_operations);
 }
 
 }  // namespace

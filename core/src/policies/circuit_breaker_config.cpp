@@ -15,6 +15,7 @@ constexpr std::uint32_t most_probes = 1000;
 constexpr std::uint32_t most_buckets = 240;
 constexpr std::uint32_t most_window_calls = 1'000'000;
 constexpr std::uint32_t most_in_a_row = 100'000;
+constexpr std::uint32_t most_operations = 126;
 constexpr Duration narrowest_bucket = 100us;
 constexpr Duration shortest_window = 1ms;
 constexpr Duration longest_window = std::chrono::days(7);
@@ -135,6 +136,20 @@ void find_choice_problems(const CircuitBreakerConfig& config, ConfigProblems& pr
     }
 }
 
+void find_operation_problems(const CircuitBreakerConfig& config, ConfigProblems& problems) {
+    if (config.operation_mode != OperationMode::track && config.operation_mode != OperationMode::isolate) {
+        problems.add("operation_mode", "is no known kind; use track or isolate");
+    }
+    if (config.operation_mode == OperationMode::isolate &&
+        (config.window_calls != 0 || config.consecutive_failures != 0 || config.slow_call_duration != 0ns ||
+         config.adaptive_threshold)) {
+        problems.add("operation_mode", is("isolate", "failure_threshold over a time window alone with it"));
+    }
+    if (config.max_operations < 1 || config.max_operations > most_operations) {
+        problems.add("max_operations", is(config.max_operations, "1 to 126"));
+    }
+}
+
 }  // namespace
 
 void find_problems(const CircuitBreakerConfig& config, ConfigProblems& problems) {
@@ -152,6 +167,7 @@ void find_problems(const CircuitBreakerConfig& config, ConfigProblems& problems)
     find_adaptive_problems(config, problems);
     find_time_problems(config, problems);
     find_choice_problems(config, problems);
+    find_operation_problems(config, problems);
 }
 
 }  // namespace resilience::inline v1

@@ -2,6 +2,8 @@
 #include <resilience/base/cancellation_hold.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 
+#include "circuit_operations.hpp"
+
 namespace resilience::inline v1 {
 namespace {
 
@@ -128,14 +130,15 @@ void CircuitBreaker::act_on_locked(const Findings& found, TimePoint now) noexcep
         reach_threshold_locked(change, now);
     };
     const CircuitWord before = state_.word();
+    const WindowCounts window = detail::CircuitOperations::without_away(*this, found.window, now);
     if (run_limit != 0) {
         if (found.run >= run_limit) reached(TransitionCause::consecutive_failures, {found.run, found.run});
     } else if (options_ != nullptr && options_->learned != nullptr) {
-        if (found.window.calls >= min_requests() && options_->learned->trips(found.window)) {
-            reached(TransitionCause::failure_ratio, found.window);
+        if (window.calls >= min_requests() && options_->learned->trips(window)) {
+            reached(TransitionCause::failure_ratio, window);
         }
-    } else if (trips(found.window)) {
-        reached(TransitionCause::failure_ratio, found.window);
+    } else if (trips(window)) {
+        reached(TransitionCause::failure_ratio, window);
     }
     if (options_ == nullptr || !before.same_period(state_.word())) return;
     if (found.slow.failures != 0 && found.slow.calls >= min_requests() &&

@@ -2,6 +2,8 @@
 #include <resilience/policies/circuit_breaker_options.hpp>
 #include <utility>
 
+#include "circuit_operations.hpp"
+
 namespace resilience::inline v1::detail {
 
 std::uint32_t FailureRun::record(std::uint64_t generation, bool failed) noexcept {
@@ -60,6 +62,8 @@ OptionParts::OptionParts(const CircuitBreakerConfig& config, std::mutex& mutex) 
 
 CircuitBreakerOptions::CircuitBreakerOptions(const CircuitBreakerConfig& plain, CircuitBreakerHooks functions)
     : hooks(std::move(functions)), config(plain), open_time(plain.timeout) {}
+
+CircuitBreakerOptions::~CircuitBreakerOptions() = default;
 
 bool CircuitBreakerOptions::needed(const CircuitBreakerConfig& config, const CircuitBreakerHooks& hooks) noexcept {
     // What a plain breaker keeps itself.

@@ -4,6 +4,9 @@
 #include <resilience/policies/circuit_breaker.hpp>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include "circuit_operations.hpp"
 
 // Everything that needs memory is made first, without the mutex; what the breaker had is freed after it. Under it the
 // change is one: between two locked looks at the breaker it has the old configuration or the new one. A call that asks
@@ -92,6 +95,39 @@ void CircuitBreakerOptions::adopt_learned_locked(const CircuitBreakerConfig& giv
     learned->until_learned = given.failure_threshold;
 }
 
+OperationReconfiguration::OperationReconfiguration(const CircuitBreakerConfig& config, std::mutex& mutex) {
+    if (config.operation_mode == OperationMode::isolate) alone.emplace(config_of_operation(config), mutex);
+    for (int window = 0; window < 2; ++window) shapes.emplace_back(config.window_size, config.buckets, 1);
+}
+
+std::size_t CircuitOperations::count_locked(const CircuitBreaker& breaker) noexcept {
+    const CircuitOperations* const operations = of(breaker);
+    if (operations == nullptr) return 0;
+    return static_cast<std::size_t>(
+        std::ranges::count_if(operations->all_, [](const auto& operation) { return operation != nullptr; }));
+}
+
+void CircuitOperations::reconfigure_locked(CircuitBreaker& breaker, const CircuitBreakerConfig& config,
+                                           std::vector<OperationReconfiguration>& made, TimePoint now) noexcept {
+    if (made.empty()) return;
+    auto each = made.begin();
+    for (const auto& operation : of(breaker)->all_) {
+        if (operation != nullptr) operation->reconfigure_locked(config, *each++, now);
+    }
+}
+
+// Its windows keep the shape of the breaker's: what one has there is taken out of the other.
+void CircuitOperation::reconfigure_locked(const CircuitBreakerConfig& config, OperationReconfiguration& made,
+                                          TimePoint now) noexcept {
+    const TimePoint as_of = whole.state_.word().counting() ? now : whole.not_closed_since_;
+    for (std::size_t window = 0; window < made.shapes.size(); ++window) {
+        windows[window].reshape_locked(made.shapes[window], as_of);
+    }
+    if (alone == nullptr) return;
+    const std::scoped_lock lock(alone->mutex_);
+    alone->reconfigure_locked(config_of_operation(config), *made.alone, alone->pass_time_locked(now));
+}
+
 }  // namespace detail
 
 void CircuitBreaker::reconfigure(const CircuitBreakerConfig& config, TimePoint at) {
@@ -99,11 +135,34 @@ void CircuitBreaker::reconfigure(const CircuitBreakerConfig& config, TimePoint a
     find_problems(config, problems);
     problems.throw_if_any();
     detail::CircuitReconfiguration made(config, mutex_);
-    {
-        const std::scoped_lock lock(mutex_);
-        reconfigure_locked(config, made, pass_time_locked(at));
+    std::vector<detail::OperationReconfiguration> operations;
+    for (bool done = false; !done;) {
+        {
+            const std::scoped_lock lock(mutex_);
+            const std::size_t count = detail::CircuitOperations::count_locked(*this);
+            if (count > 0 && config.operation_mode != options_->config.operation_mode) {
+                problems.add("operation_mode", "cannot change once the breaker has been asked for operations");
+            } else if (count == operations.size()) {
+                const TimePoint now = pass_time_locked(at);
+                reconfigure_locked(config, made, now);
+                detail::CircuitOperations::reconfigure_locked(*this, config, operations, now);
+                done = true;
+            }
+        }
+        problems.throw_if_any();
+        // Another thread may ask for operations meanwhile.
+        if (!done) operations.emplace_back(config, mutex_);
     }
     after_change();
+}
+
+// Options of a breaker that has none so far. They change nothing by themselves.
+void CircuitBreaker::publish_options_locked(std::unique_ptr<detail::CircuitBreakerOptions> made) noexcept {
+    const CircuitState state = state_.word().state();
+    made->config = config_locked();
+    made->open_time = config_.timeout;
+    made->reopened = state == CircuitState::open || state == CircuitState::half_open ? 1 : 0;
+    options_.publish(std::move(made));
 }
 
 void CircuitBreaker::reconfigure_locked(const CircuitBreakerConfig& config, detail::CircuitReconfiguration& made,
@@ -113,12 +172,7 @@ void CircuitBreaker::reconfigure_locked(const CircuitBreakerConfig& config, deta
     const TimePoint as_of = word.counting() ? now : not_closed_since_;
     RollingWindow& window = windows_[word.window()];
     const bool by_calls = options_ != nullptr && options_->calls != nullptr;
-    if (made.options != nullptr && options_ == nullptr) {
-        made.options->config = config_locked();
-        made.options->open_time = config_.timeout;
-        made.options->reopened = word.state() == CircuitState::open || word.state() == CircuitState::half_open ? 1 : 0;
-        options_.publish(std::move(made.options));
-    }
+    if (made.options != nullptr && options_ == nullptr) publish_options_locked(std::move(made.options));
     if (options_ != nullptr) options_->adopt_locked(config, made.parts, word, window, as_of);
     // When the last calls came nobody knows.
     if (by_calls && config.window_calls == 0) window.forget_locked(as_of);

@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <resilience/policies/circuit_breaker.hpp>
+
+#include "circuit_operations.hpp"
 
 namespace resilience::inline v1 {
 
@@ -55,6 +58,7 @@ void CircuitBreaker::conclude(Passage passage, CallResult result, TimePoint now,
 // What is not a plain success in the closed state it was admitted in.
 void CircuitBreaker::settle_otherwise(Passage passage, CallResult result, TimePoint now) noexcept {
     const CircuitWord word = passage.word;
+    if (word.of_operation()) return detail::CircuitOperation::settle(*this, passage, result, now);
     const Outcome outcome = outcome_of(result);
     if (word == state_.word() && outcome != Outcome::ignored && !word.ends()) {
         if (word.plainly_closed()) {
@@ -99,6 +103,9 @@ void CircuitBreaker::end_running_locked(Passage passage) noexcept {
 
 // A verdict that asks the breaker to open: counted like any other, then heard, both before anybody is told.
 void CircuitBreaker::settle_as_asked(Passage passage, CallResult result, TimePoint now, Duration open_for) noexcept {
+    if (passage.word.of_operation()) {
+        return detail::CircuitOperation::settle(*this, passage, result, now, std::max(open_for, Duration::zero()));
+    }
     if (options_ != nullptr) record_latency(time_between(passage.admitted_at, now));
     const bool current = passage.word.same_period(state_.word());
     {

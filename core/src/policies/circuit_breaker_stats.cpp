@@ -3,6 +3,8 @@
 #include <resilience/policies/circuit_breaker.hpp>
 #include <utility>
 
+#include "circuit_operations.hpp"
+
 namespace resilience::inline v1 {
 namespace {
 
@@ -134,7 +136,8 @@ void CircuitBreaker::describe_window_locked(CircuitBreakerStats& stats, const Po
         return;
     }
     const TimePoint as_of = closed || word.counting() ? now : not_closed_since_;
-    const WindowCounts counts = windows_[word.window()].counts_locked(as_of);
+    const WindowCounts counts =
+        detail::CircuitOperations::without_away(*this, windows_[word.window()].counts_locked(as_of), as_of);
     stats.window.requests = counts.calls;
     stats.window.failures = counts.failures;
     if (options_ != nullptr && options_->slow != nullptr) {
@@ -200,6 +203,7 @@ CircuitBreakerStats CircuitBreaker::stats(TimePoint at) const {
         stats.generation = word.generation();
         describe_window_locked(stats, position, now);
         describe_half_open_locked(stats, position, now);
+        detail::CircuitOperations::describe(*this, stats, position, now);
         stats.window.failure_threshold = present_threshold_locked();
         stats.abandoned = abandoned_;
         stats.unpaired_results = unpaired_;

@@ -2,6 +2,8 @@
 #include <cstddef>
 #include <resilience/policies/circuit_breaker.hpp>
 
+#include "circuit_operations.hpp"
+
 namespace resilience::inline v1 {
 namespace {
 
@@ -26,6 +28,7 @@ void CircuitBreaker::tick(TimePoint at) noexcept {
             decide_half_open_locked(now);
         }
         if (counts_running() && state_.word().counting()) judge_running_locked(now);
+        detail::CircuitOperations::tick(*this, now);
     }
     after_change();
 }
@@ -55,6 +58,7 @@ void CircuitBreaker::pull(CircuitState target, std::optional<Duration> hold, Tim
                 now);
         } else if (target == CircuitState::closed) {
             const bool counted = windows_[word.window()].counts_locked(now).calls != 0;
+            if (options_ != nullptr) detail::CircuitOperations::begin(*this, target, TransitionCause::lever, now);
             begin_period_locked(target, until, hold.has_value(), now);
             if (counted) events_.enqueue({.kind = EventKind::lever, .name = name(), .at = now});
         } else {
@@ -125,6 +129,7 @@ void CircuitBreaker::end_half_open_locked(TimePoint due) noexcept {
 
 void CircuitBreaker::change_locked(const Change& change, TimePoint now) noexcept {
     const CircuitState from = state_.word().state();
+    if (options_ != nullptr) detail::CircuitOperations::begin(*this, change.to, change.cause, now);
     begin_period_locked(change.to, change.until, change.lever, now, change.ramp);
     since_ = change.due;
     if (from == CircuitState::closed) not_closed_since_ = change.due;

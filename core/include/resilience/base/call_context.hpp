@@ -32,8 +32,8 @@ class CallContext {
         return deadline_ == never ? Duration::max() : time_between(now(), deadline_);
     }
 
-    // For a call inside this one: it inherits deadline and priority. Its tokens and its report are its own. A timeout
-    // may be added; the earlier of the two wins.
+    // For a call inside this one: it inherits deadline and priority. Its tokens, its operation and its report are its
+    // own. A timeout may be added; the earlier of the two wins.
     //
     //     inner.execute(call.options(), call.stop_token(), [&] { return client.get(url); });
     [[nodiscard]] CallOptions options() const noexcept {
@@ -44,6 +44,8 @@ class CallContext {
 
     [[nodiscard]] Priority priority() const noexcept { return priority_; }
     [[nodiscard]] std::uint64_t tokens() const noexcept { return tokens_; }
+    // Of no operation unless the caller named one.
+    [[nodiscard]] OperationHandle operation() const noexcept { return operation_; }
     [[nodiscard]] TimePoint started() const noexcept { return started_; }
 
     // Asked to stop when the caller gives up. The blocking driver hands on the token given to `execute`; without one
@@ -60,8 +62,9 @@ class CallContext {
     };
 
     CallContext() = default;
-    CallContext(TimePoint started, TimePoint deadline, Priority priority, std::uint64_t tokens) noexcept
-        : started_(started), deadline_(deadline), tokens_(tokens), priority_(priority) {}
+    CallContext(TimePoint started, TimePoint deadline, Priority priority, std::uint64_t tokens,
+                OperationHandle operation = {}) noexcept
+        : started_(started), deadline_(deadline), tokens_(tokens), priority_(priority), operation_(operation) {}
 
     void serve_from(const Services& services, void* driver) noexcept {
         services_ = &services;
@@ -75,6 +78,7 @@ class CallContext {
     std::uint64_t tokens_ = 1;
     std::uint32_t attempt_ = 1;
     Priority priority_ = Priority::normal;
+    OperationHandle operation_{};
     const Services* services_ = nullptr;
     void* driver_ = nullptr;
 };

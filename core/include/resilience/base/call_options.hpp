@@ -43,12 +43,32 @@ struct CallReport {
     std::string_view served_by{};        // empty: the function; "fallback": execute_or's
 };
 
+namespace detail {
+struct CircuitOperation;
+}
+
+// What the call is about, for the one breaker that tracks it: `breaker.operation("charge")`, see
+// policies/circuit_breaker_operation.hpp. Every other policy on the way ignores it. Copied like a pointer.
+class OperationHandle {
+  public:
+    // Of no operation.
+    constexpr OperationHandle() noexcept = default;
+    friend constexpr bool operator==(OperationHandle, OperationHandle) = default;
+
+  protected:
+    friend class CircuitBreaker;
+    explicit constexpr OperationHandle(detail::CircuitOperation* operation) noexcept : operation_(operation) {}
+
+    detail::CircuitOperation* operation_ = nullptr;
+};
+
 struct CallOptions {
     std::optional<Duration> timeout{};    // from the start of `execute`; at or below 0 is refused at once
     std::optional<TimePoint> deadline{};  // on the monotonic clock; the earlier of the two wins
     Priority priority = Priority::normal;
     std::uint64_t tokens = 1;      // what every rate limiter on the way is asked for
     CallReport* report = nullptr;  // written at the end of the call, if given
+    OperationHandle operation{};   // what the breaker that it belongs to counts the call as
 };
 
 }  // namespace resilience::inline v1

@@ -11,4 +11,7 @@ namespace resilience::inline v1 {
 // The table is never freed: names are few and outlive every policy that bears them.
 [[nodiscard]] std::string_view intern_name(std::string_view name);
 
+// Throws as `intern_name` where `name` is none, and stores nothing: for names that stand for others.
+void check_name(std::string_view name);
+
 }  // namespace resilience::inline v1

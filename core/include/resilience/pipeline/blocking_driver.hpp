@@ -182,7 +182,7 @@ RESILIENCE_HOT auto execute_blocking(Time& time, const Pipeline& pipeline, const
     InlineDriver<Callable, Result, Pipeline, Time> driver(function, erased, call);
 
     const TimePoint now = time.now();
-    CallContext context(now, deadline_of(options, now), options.priority, options.tokens);
+    CallContext context(now, deadline_of(options, now), options.priority, options.tokens, options.operation);
     context.serve_from(BlockingCall<Pipeline, Time>::services, &call);
 
     const bool started = !has_no_use(stop, context.deadline(), now);

@@ -141,7 +141,7 @@ class VirtualFrameOf final
           pipeline_(pipeline),
           options_(options),
           function_(std::move(function)),
-          context_(time.now(), deadline_of(options, time.now()), options.priority, options.tokens) {
+          context_(time.now(), deadline_of(options, time.now()), options.priority, options.tokens, options.operation) {
         context_.serve_from(services, this);
     }
 

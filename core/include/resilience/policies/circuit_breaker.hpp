@@ -22,6 +22,8 @@
 // timer and every verdict. While forced closed nothing is judged and the window stays empty. `metrics_only` admits and
 // counts like closed and never opens: where it would have, it says so once (EventKind::threshold_reached).
 //
+// Operations (circuit_breaker_operation.hpp): counts for each kind of call, or an open state for one kind alone.
+//
 // Options (circuit_breaker_config.hpp, circuit_breaker_hooks.hpp): windows of calls, failures in a row, slow calls,
 // growing and jittered open times, a limit on half-open, a ramp after recovery, functions of your own.
 //
@@ -75,6 +77,7 @@ namespace resilience::inline v1 {
 class CircuitBreaker {
   public:
     class Permit;
+    class Operation;
 
     // Throws ConfigError with every problem of the name (see base/names.hpp) and of the configuration; std::bad_alloc.
     explicit CircuitBreaker(std::string name, CircuitBreakerConfig config = {}, CircuitBreakerHooks hooks = {});
@@ -105,6 +108,10 @@ class CircuitBreaker {
     void record_result(bool success, TimePoint now = Clock::now()) noexcept;
     // The same of a call that took this long, which a bare result cannot say: for record_latency and slow calls.
     void record_result(bool success, Duration took, TimePoint now = Clock::now()) noexcept;
+
+    // One kind of call of several through this breaker, with counts (or a state) of its own: see
+    // circuit_breaker_operation.hpp. Takes the mutex; look it up once.
+    [[nodiscard]] Operation operation(std::string_view name);
 
     // ---- state and time
 
@@ -169,6 +176,8 @@ class CircuitBreaker {
     }
 
   private:
+    friend struct detail::CircuitOperation;
+    friend class detail::CircuitOperations;
     using CircuitWord = detail::CircuitWord;
     using ProbeHolder = detail::ProbeHolder;
 
@@ -212,6 +221,7 @@ class CircuitBreaker {
     [[nodiscard]] CircuitBreakerConfig config_locked() const noexcept;
     void reconfigure_locked(const CircuitBreakerConfig& config, detail::CircuitReconfiguration& made,
                             TimePoint now) noexcept;
+    void publish_options_locked(std::unique_ptr<detail::CircuitBreakerOptions> made) noexcept;
     [[nodiscard]] Fraction threshold() const noexcept { return threshold_.read(); }
 
     // ---- admission (circuit_breaker_admission.cpp)
@@ -361,4 +371,5 @@ class CircuitBreaker {
 
 }  // namespace resilience::inline v1
 
+#include <resilience/policies/circuit_breaker_operation.hpp>
 #include <resilience/policies/circuit_breaker_permit.hpp>

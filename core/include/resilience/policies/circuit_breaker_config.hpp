@@ -39,6 +39,12 @@ enum class HalfOpenVerdict : std::uint8_t {
     rate_after_all,  // when all half_open_calls have reported, by failure_threshold and slow_call_ratio
 };
 
+// What a breaker keeps apart for the operations that it is asked for.
+enum class OperationMode : std::uint8_t {
+    track,    // a window and counters for each; the breaker judges all calls together
+    isolate,  // and a state: one that fails alone opens alone, and its calls leave the breaker's window
+};
+
 // A failure threshold that is learned: open when calls fail more often than they used to, and surely so. The baseline b
 // is the failure ratio of the last ten windows (measure/failure_baseline.hpp), without the windows in which the
 // breaker opened or was not closed. With n calls and f failures in the window it opens when
@@ -141,6 +147,16 @@ struct CircuitBreakerConfig {
 
     // closed, open or metrics_only. The time of an initial open period begins with the first `now` that is given.
     CircuitState initial_state = CircuitState::closed;
+
+    // ---- Operations (circuit_breaker_operation.hpp). They cost nothing until one is asked for.
+
+    // track, or isolate: an operation then has thresholds, open time and probes as set here. isolate needs
+    // failure_threshold over a time window: no window_calls, consecutive_failures, slow_call_duration or
+    // adaptive_threshold.
+    OperationMode operation_mode = OperationMode::track;
+
+    // How many operations are told apart; all further ones are one, "other". 1 to 126.
+    std::uint32_t max_operations = 64;
 
     friend bool operator==(const CircuitBreakerConfig&, const CircuitBreakerConfig&) = default;
 

@@ -102,9 +102,13 @@ struct CircuitReconfiguration {
     std::unique_ptr<struct CircuitBreakerOptions> options{};  // if any are needed
 };
 
+class CircuitOperations;
+struct CircuitOperation;
+
 struct CircuitBreakerOptions {
     // With a configuration without options: it is `adopt_locked` that brings any.
     CircuitBreakerOptions(const CircuitBreakerConfig& plain, CircuitBreakerHooks functions);
+    ~CircuitBreakerOptions();
 
     // Whether this configuration or these hooks need any of it.
     [[nodiscard]] static bool needed(const CircuitBreakerConfig& config, const CircuitBreakerHooks& hooks) noexcept;
@@ -157,6 +161,13 @@ struct CircuitBreakerOptions {
     TimePoint ramp_began{};
     double ramp_credit = 0;  // of a call: one is admitted for each whole one
     std::uint64_t throttled = 0;
+
+    // Made under the mutex by the first that asks for one. A permit of an operation finds it without: whoever has a
+    // handle knows that it has been made.
+    std::unique_ptr<CircuitOperations> operations;
+    // Of a breaker that is the state of one operation: until when that one's calls count for nobody else. Relaxed: it
+    // says so about the time after it, and what was counted before is taken out under the mutex.
+    std::atomic<std::int64_t> away_until{TimePoint::min().time_since_epoch().count()};
 };
 
 }  // namespace resilience::inline v1::detail

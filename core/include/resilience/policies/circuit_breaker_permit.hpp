@@ -59,6 +59,7 @@ class [[nodiscard("dropping a permit counts the call as ignored")]] CircuitBreak
 
   private:
     friend class CircuitBreaker;
+    friend struct detail::CircuitOperation;
     Permit(CircuitBreaker& breaker, Passage passage) noexcept : breaker_(&breaker), passage_(passage) {}
 
     // Nobody says when a permit is dropped, and a destructor reads no clock: the moment of admission is always true.

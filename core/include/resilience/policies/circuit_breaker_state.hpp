@@ -32,6 +32,8 @@ enum class Watch : std::uint8_t {
     admissions,  // and looks at each call before it is admitted, under the mutex
 };
 
+// A permit of an operation has a word of another make (circuit_breaker_operation.hpp), which equals no state word.
+//
 // state:3 | ends:1 | lever:1 | window:1 | watched:1 | admissions:1 | slot:10 | generation:46, lowest bit first. A state
 // word has slot 0.
 class CircuitWord {
@@ -71,6 +73,10 @@ class CircuitWord {
     [[nodiscard]] constexpr bool open_with_end() const noexcept {
         return (bits_ & (state_bits | ends_bit)) == (static_cast<std::uint64_t>(CircuitState::open) | ends_bit);
     }
+
+    // No state: a permit of an operation keeps something else here, which the breaker takes apart.
+    [[nodiscard]] constexpr bool of_operation() const noexcept { return (bits_ & state_bits) == operation_mark; }
+    static constexpr std::uint64_t operation_mark = 7;
 
     // Whether both were seen between the same two changes of state.
     [[nodiscard]] constexpr bool same_period(CircuitWord other) const noexcept {

@@ -12,6 +12,7 @@
 #include <resilience/base/circuit_state.hpp>
 #include <resilience/base/time.hpp>
 #include <resilience/measure/latency_histogram.hpp>
+#include <string_view>
 #include <vector>
 
 namespace resilience::inline v1 {
@@ -79,6 +80,27 @@ struct CircuitBreakerStats {
     std::uint64_t hook_exceptions = 0;    // hooks that threw
     std::uint64_t listener_exceptions = 0;
     std::uint64_t events_dropped = 0;
+
+    // One for each operation that was asked for, in that order. Here as well requests = admitted + rejected and
+    // admitted = success + failure + ignored + in_flight. Calls of no operation are in none of them.
+    struct Operation {
+        std::string_view name{};              // lives as long as the process
+        std::optional<CircuitState> state{};  // its own; with OperationMode::isolate only
+        std::uint64_t requests = 0;
+        std::uint64_t admitted = 0;
+        std::uint64_t rejected = 0;
+        std::uint64_t success = 0;
+        std::uint64_t failure = 0;
+        std::uint64_t ignored = 0;
+        std::uint64_t in_flight = 0;
+        // What it has in the breaker's window; with isolate in its own.
+        struct Window {
+            std::uint64_t requests = 0;
+            std::uint64_t failures = 0;
+            double failure_ratio = 0;  // 0 while there are no requests
+        } window;
+    };
+    std::vector<Operation> operations;
 
     struct Transition {
         CircuitState from{};

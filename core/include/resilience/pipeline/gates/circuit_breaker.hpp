@@ -12,8 +12,10 @@ struct GateOf<CircuitBreaker> {
     using Permit = CircuitBreaker::Permit;
 
     static Permit no_permit() noexcept { return {}; }
-    [[nodiscard]] RESILIENCE_HOT static bool enter(CircuitBreaker& breaker, TimePoint now, const CallContext&,
+    [[nodiscard]] RESILIENCE_HOT static bool enter(CircuitBreaker& breaker, TimePoint now, const CallContext& context,
                                                    Permit& permit, CallState& call) noexcept {
+        if (context.operation() != OperationHandle{}) [[unlikely]]
+            return CircuitBreaker::Operation::enter(context.operation(), breaker, now, permit, call.refusal());
         return breaker.enter(now, permit, call.refusal());
     }
     RESILIENCE_HOT static void leave(Permit& permit, const Step& step, const CallState& call) noexcept {
