@@ -95,17 +95,29 @@ TEST(ResilienceManager, every_field_of_a_configuration_is_compared) {
     ResilienceManager manager;
     manager.register_circuit_breaker("a");
     for (const CircuitBreakerConfig& config :
-         std::vector<CircuitBreakerConfig>{{.failure_threshold = 0.6}, {.success_threshold = 6},
-                                           {.timeout = 61s},           {.min_requests = 9},
-                                           {.window_size = 30s},       {.buckets = 5},
-                                           {.half_open_calls = 5},     {.half_open_max_calls = 1},
-                                           {.record_latency = true},   {.probe_lease = 1ns},
-                                           {.window_calls = 10},       {.consecutive_failures = 5},
-                                           {.slow_call_duration = 1s}, {.slow_call_ratio = 0.5},
-                                           {.half_open_limit = 1s},    {.half_open_limit_closes = true},
-                                           {.timeout_multiplier = 2},  {.max_timeout = 60s},
-                                           {.timeout_jitter = 0.1},    {.recovery_ramp = 1s},
-                                           {.ramp_from = 0.2}}) {
+         std::vector<CircuitBreakerConfig>{{.failure_threshold = 0.6},
+                                           {.success_threshold = 6},
+                                           {.timeout = 61s},
+                                           {.min_requests = 9},
+                                           {.window_size = 30s},
+                                           {.buckets = 5},
+                                           {.half_open_calls = 5},
+                                           {.half_open_max_calls = 1},
+                                           {.record_latency = true},
+                                           {.probe_lease = 1ns},
+                                           {.window_calls = 10},
+                                           {.consecutive_failures = 5},
+                                           {.slow_call_duration = 1s},
+                                           {.slow_call_ratio = 0.5},
+                                           {.half_open_limit = 1s},
+                                           {.half_open_limit_closes = true},
+                                           {.timeout_multiplier = 2},
+                                           {.max_timeout = 60s},
+                                           {.timeout_jitter = 0.1},
+                                           {.recovery_ramp = 1s},
+                                           {.ramp_from = 0.2},
+                                           {.max_operations = 65},
+                                           {.operation_mode = OperationMode::isolate}}) {
         EXPECT_THROW(manager.register_circuit_breaker("a", config), ConfigError);
     }
 }

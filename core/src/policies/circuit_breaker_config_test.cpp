@@ -142,10 +142,27 @@ std::vector<Field> options_of_time() {
     };
 }
 
+std::vector<Field> options_of_operations() {
+    constexpr OperationMode isolate = OperationMode::isolate;
+    return {
+        {"max_operations",
+         {{.max_operations = 1}, {.max_operations = 126}},
+         {{.max_operations = 0}, {.max_operations = 127}, {.max_operations = most}}},
+        {"operation_mode",
+         {{.operation_mode = isolate}, {.recovery_ramp = 1s, .operation_mode = isolate}},
+         {{.operation_mode = static_cast<OperationMode>(2)},
+          {.window_calls = 10, .operation_mode = isolate},
+          {.consecutive_failures = 1, .operation_mode = isolate},
+          {.slow_call_duration = 1s, .operation_mode = isolate},
+          {.adaptive_threshold = AdaptiveThreshold{}, .operation_mode = isolate}}},
+    };
+}
+
 std::vector<Field> all_fields() {
     std::vector<Field> all = fields();
     for (Field& option : options_of_judging()) all.push_back(std::move(option));
     for (Field& option : options_of_time()) all.push_back(std::move(option));
+    for (Field& option : options_of_operations()) all.push_back(std::move(option));
     return all;
 }
 
