@@ -14,7 +14,8 @@ using detail::seconds_or_null;
 bool decided_by_calls(TransitionCause cause) noexcept {
     return cause == TransitionCause::failure_ratio || cause == TransitionCause::probes_succeeded ||
            cause == TransitionCause::probes_failed || cause == TransitionCause::slow_ratio ||
-           cause == TransitionCause::consecutive_failures || cause == TransitionCause::trip_predicate;
+           cause == TransitionCause::consecutive_failures || cause == TransitionCause::trip_predicate ||
+           cause == TransitionCause::health_probes;
 }
 
 void add_transition(Json& line, const Event& event) {

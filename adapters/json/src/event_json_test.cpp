@@ -37,6 +37,13 @@ TEST(EventJson, of_a_transition_names_cause_and_figures) {
               R"("threshold":0.5,"requests":40,"retry_after_seconds":60.0,"generation":8,"sequence":17})");
 }
 
+TEST(EventJson, of_an_open_period_that_health_probes_ended_says_how_many) {
+    Event event = about(EventKind::transition, PolicyKind::circuit_breaker, "a");
+    event.cause = TransitionCause::health_probes;
+    event.requests = 5;
+    EXPECT_EQ(nlohmann::json::parse(to_json_text(event, noon)).at("requests"), 5);
+}
+
 TEST(EventJson, of_a_transition_by_time_or_hand_has_no_figures) {
     for (const auto cause : {TransitionCause::open_time_over, TransitionCause::lever, TransitionCause::lever_expired}) {
         Event event = about(EventKind::transition, PolicyKind::circuit_breaker, "a");

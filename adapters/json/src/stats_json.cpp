@@ -64,7 +64,7 @@ Json rejected_json(const CircuitBreakerStats::Rejected& rejected) {
     return by_reason;
 }
 
-Json json_of(const CircuitBreakerStats& stats, Criticality criticality) {
+Json without_health_probes(const CircuitBreakerStats& stats, Criticality criticality) {
     return {{"state", to_string(stats.state)},
             {"state_seconds", seconds(stats.in_state)},
             {"not_closed_seconds", seconds_or_null(stats.not_closed)},
@@ -95,6 +95,17 @@ Json json_of(const CircuitBreakerStats& stats, Criticality criticality) {
             {"latency_seconds", latency_json(stats.latency)},
             {"listener_exceptions_total", stats.listener_exceptions},
             {"events_dropped_total", stats.events_dropped}};
+}
+
+// Only a breaker that was given a health probe has any.
+Json json_of(const CircuitBreakerStats& stats, Criticality criticality) {
+    Json json = without_health_probes(stats, criticality);
+    if (!stats.health_probes) return json;
+    const CircuitBreakerStats::HealthProbes& probes = *stats.health_probes;
+    json["health_probes"] = {{"sent_total", probes.sent},           {"succeeded_total", probes.succeeded},
+                             {"failed_total", probes.failed},       {"timed_out_total", probes.timed_out},
+                             {"undecided_total", probes.undecided}, {"overlapped_total", probes.overlapped}};
+    return json;
 }
 
 template <std::size_t Reasons>

@@ -145,6 +145,16 @@ TEST(StatsJson, says_what_the_stats_say) {
     }
 }
 
+TEST(StatsJson, has_health_probes_where_a_probe_was_set_only) {
+    ResilienceStats stats = one_of_each();
+    const char* const key = "/circuit_breakers/payment_api/health_probes";
+    EXPECT_FALSE(Parsed::parse(to_json_text(stats)).contains(Parsed::json_pointer(key)));
+    stats.circuit_breakers["payment_api"].health_probes = {
+        .sent = 21, .succeeded = 6, .failed = 5, .timed_out = 4, .undecided = 3, .overlapped = 2};
+    EXPECT_EQ(Parsed::parse(to_json_text(stats)).at(Parsed::json_pointer(key)), Parsed::parse(R"({"sent_total":21,
+        "succeeded_total":6,"failed_total":5,"timed_out_total":4,"undecided_total":3,"overlapped_total":2})"));
+}
+
 TEST(StatsJson, writes_what_does_not_exist_as_null) {
     ResilienceStats stats;
     stats.circuit_breakers["fresh"];

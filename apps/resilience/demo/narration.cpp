@@ -69,6 +69,8 @@ std::string reason_of(const Event& event) {
             return "asked to by the answer" + next_probe(event);
         case TransitionCause::half_open_limit:
             return "half-open for too long" + next_probe(event);
+        case TransitionCause::health_probes:
+            return std::to_string(event.requests) + " health probes in a row succeeded";
     }
     return {};
 }

@@ -39,6 +39,9 @@ TEST(Narration, tells_how_probes_went) {
     EXPECT_EQ(narrated(opens).value(), "■ payment_api   half_open → open    1 of 4 probes failed; next probe in 2.5 s");
     const Event probes = transition(CircuitState::open, CircuitState::half_open, TransitionCause::open_time_over);
     EXPECT_EQ(narrated(probes).value(), "◐ payment_api   open → half_open    open time is over: probes may pass");
+    Event early = transition(CircuitState::open, CircuitState::half_open, TransitionCause::health_probes);
+    early.requests = 3;
+    EXPECT_EQ(narrated(early).value(), "◐ payment_api   open → half_open    3 health probes in a row succeeded");
 }
 
 TEST(Narration, tells_levers_leases_and_limits) {

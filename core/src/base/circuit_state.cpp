@@ -45,6 +45,8 @@ std::string_view to_string(TransitionCause cause) noexcept {
             return "asked";
         case TransitionCause::half_open_limit:
             return "half_open_limit";
+        case TransitionCause::health_probes:
+            return "health_probes";
     }
     return "unknown";
 }

@@ -118,7 +118,8 @@ TEST(TransitionCause, values_and_names_are_pinned) {
                                     {TransitionCause::consecutive_failures, "consecutive_failures"},
                                     {TransitionCause::trip_predicate, "trip_predicate"},
                                     {TransitionCause::asked, "asked"},
-                                    {TransitionCause::half_open_limit, "half_open_limit"}});
+                                    {TransitionCause::half_open_limit, "half_open_limit"},
+                                    {TransitionCause::health_probes, "health_probes"}});
 }
 
 TEST(RetryStop, values_and_names_are_pinned) {

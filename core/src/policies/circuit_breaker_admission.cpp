@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/health_probing.hpp>
 
 namespace resilience::inline v1 {
 
@@ -76,6 +77,7 @@ bool CircuitBreaker::admits(ProbeHolder holder, CircuitWord word, TimePoint now,
 
 bool CircuitBreaker::admits_locked(ProbeHolder holder, TimePoint at, Passage& passage, Rejection& why) noexcept {
     const TimePoint now = pass_time_locked(at);
+    if (probes_.health() != nullptr) probes_.health()->judge_overdue(*this, now);
     const CircuitWord word = state_.word();
     switch (word.state()) {
         case CircuitState::half_open:
@@ -128,16 +130,31 @@ bool CircuitBreaker::admits_probe_locked(ProbeHolder holder, TimePoint now, Pass
     // A change of the numbers may have decided it: no further probe would.
     decide_half_open_locked(now);
     if (state_.word().state() != CircuitState::half_open) return admits_locked(holder, now, passage, why);
-    const std::uint32_t verdicts = std::uint32_t{probe_successes_} + probe_failures_;
-    if (probes_.in_flight() >= probes_at_once() || probes_.in_flight() + verdicts >= probe_verdicts()) {
+    if (const std::optional<Duration> place_in = half_open_refusal_locked(now)) {
         ++rejected_half_open_full_;
-        const Duration first_lease_end = time_between(now, saturating_add(probes_.oldest_stamp(), lease()));
-        why = refusal(RejectionReason::half_open_full, std::min(first_lease_end, present_open_time()));
+        why = refusal(RejectionReason::half_open_full, *place_in);
         return false;
     }
     counters_.add(admitted);
     passage = {state_.word().with_slot(probes_.take(now, holder)), now};
     return true;
+}
+
+// A health probe takes a place too.
+bool CircuitBreaker::probes_full_locked() const noexcept {
+    const bool health = probes_.health() != nullptr && probes_.health()->place_taken_at(state_.word()) != never;
+    const std::uint32_t out = probes_.in_flight() + (health ? 1 : 0);
+    return out >= probes_at_once() || out + probe_successes_ + probe_failures_ >= probe_verdicts();
+}
+
+// Absent: there is a place for a call. Else in how long there may be one.
+std::optional<Duration> CircuitBreaker::half_open_refusal_locked(TimePoint now) const noexcept {
+    const detail::HealthProbing* const health = probes_.health();
+    if (health != nullptr && health->keeps_calls_out()) return health->until_decided(*this, now);
+    if (!probes_full_locked()) return std::nullopt;
+    TimePoint first_end = saturating_add(probes_.oldest_stamp(), lease());
+    if (health != nullptr) first_end = std::min(first_end, health->deadline());
+    return std::min(time_between(now, first_end), present_open_time());
 }
 
 void CircuitBreaker::announce_permitted(TimePoint now) noexcept {

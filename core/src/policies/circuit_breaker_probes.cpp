@@ -1,13 +1,26 @@
 #include <algorithm>
 #include <bit>
 #include <resilience/policies/circuit_breaker_probes.hpp>
+#include <resilience/policies/health_probing.hpp>
 #include <utility>
 
 namespace resilience::inline v1::detail {
 
-ProbeSlots::ProbeSlots(std::uint32_t slots)
-    : words_(std::make_unique<std::uint64_t[]>(slots + 2 * ((std::size_t{slots} + 63) / 64))),
-      size_(static_cast<std::uint16_t>(slots)) {}
+ProbeSlots::ProbeSlots(std::uint32_t slots, RoomForHealth room)
+    : words_(std::make_unique<std::uint64_t[]>(slots + 2 * ((std::size_t{slots} + 63) / 64) +
+                                               (room == RoomForHealth::reserved ? 1 : 0))),
+      size_(static_cast<std::uint16_t>(slots & 0x7fff)) {}
+
+ProbeSlots::~ProbeSlots() { delete health(); }
+
+void ProbeSlots::keep(std::unique_ptr<HealthProbing> health) {
+    const std::uint32_t word = health_word();
+    auto words = std::make_unique<std::uint64_t[]>(word + 1);
+    std::copy_n(words_.get(), word, words.get());
+    words[word] = std::bit_cast<std::uint64_t>(health.release());
+    words_ = std::move(words);
+    keeps_health_ = 1;
+}
 
 std::uint32_t ProbeSlots::take(TimePoint stamp, ProbeHolder holder) noexcept {
     std::uint32_t slot = 0;
@@ -72,9 +85,12 @@ void ProbeSlots::move_into(ProbeSlots& larger) noexcept {
         if (held(slot)) larger.held_word(slot) |= bit(slot);
         if (anonymous(slot)) larger.anonymous_word(slot) |= bit(slot);
     }
+    if (keeps_health_) larger.words_[larger.health_word()] = words_[health_word()];
     // One by one: what follows this object may lie in its own last bytes.
     std::swap(words_, larger.words_);
-    std::swap(size_, larger.size_);
+    const std::uint16_t size = size_;
+    size_ = larger.size_;
+    larger.size_ = size & 0x7fff;
 }
 
 std::uint32_t ProbeSlots::clear() noexcept {

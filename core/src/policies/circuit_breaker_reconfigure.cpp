@@ -25,7 +25,7 @@ std::uint32_t probes_at_once(const CircuitBreakerConfig& config) noexcept {
 }  // namespace
 
 CircuitReconfiguration::CircuitReconfiguration(const CircuitBreakerConfig& config, std::mutex& mutex)
-    : probes(probes_at_once(config)),
+    : probes(probes_at_once(config), ProbeSlots::RoomForHealth::reserved),
       parts(config, mutex),
       options(CircuitBreakerOptions::needed(config, {})
                   ? std::make_unique<CircuitBreakerOptions>(config, CircuitBreakerHooks{})
@@ -57,7 +57,7 @@ void CircuitBreakerOptions::adopt_locked(const CircuitBreakerConfig& given, Opti
         running != nullptr && given.judge_in_flight && given.slow_call_duration == config.slow_call_duration;
     if (!goes_on) {
         std::swap(running, parts.running);
-        running_number = running_number % 1023 + 1;
+        running_number = running_number % 1022 + 1;  // the last slot is that of health probes
     }
     adopt_learned_locked(given, parts);
     if (config.consecutive_failures == 0) run.begin(word.generation());
@@ -96,7 +96,9 @@ void CircuitBreakerOptions::adopt_learned_locked(const CircuitBreakerConfig& giv
 }
 
 OperationReconfiguration::OperationReconfiguration(const CircuitBreakerConfig& config, std::mutex& mutex) {
-    if (config.operation_mode == OperationMode::isolate) alone.emplace(config_of_operation(config), mutex);
+    if (config.operation_mode == OperationMode::isolate) {
+        alone = std::make_unique<CircuitReconfiguration>(config_of_operation(config), mutex);
+    }
     for (int window = 0; window < 2; ++window) shapes.emplace_back(config.window_size, config.buckets, 1);
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/health_probing.hpp>
 
 #include "circuit_operations.hpp"
 
@@ -78,7 +79,8 @@ void CircuitBreaker::settle_slowly(Passage passage, CallResult result, TimePoint
     const bool late = !passage.word.same_period(state_.word());
     const bool recorded = passage.word.counting() && outcome != Outcome::ignored;
     const bool decides = recorded || passage.counted_as_running() || passage.word.state() == CircuitState::half_open;
-    if (late || !decides) {
+    const bool health_probe = passage.word.slot() == detail::HealthProbing::slot;  // may be the one that is out
+    if (!health_probe && (late || !decides)) {
         count_outside(outcome);
         if (late) count_late();
         enqueue_finished(passage, result, now);
@@ -132,6 +134,9 @@ void CircuitBreaker::settle_locked(Passage passage, CallResult result, TimePoint
     }
     count_outside(outcome);
     enqueue_finished(passage, result, now);
+    if (passage.word.slot() == detail::HealthProbing::slot) {
+        return probes_.health()->settle(*this, passage, outcome, now);
+    }
     if (word.state() == CircuitState::half_open && current) {
         // Where the slot is not this probe's any more its lease was over: the verdict came too late to decide.
         if (probes_.give_back(passage.word.slot(), passage.admitted_at)) {
@@ -168,6 +173,12 @@ void CircuitBreaker::decide_half_open_locked(TimePoint now) noexcept {
         change.until = open_until_locked(now, change.cause);
     }
     change_locked(change, now);
+}
+
+// Verdicts that would decide, if all of them are good.
+std::uint32_t CircuitBreaker::probes_missing_locked() const noexcept {
+    const bool early = options_ == nullptr || options_->config.half_open_verdict == HalfOpenVerdict::early;
+    return early ? config_.success_threshold - probe_successes_ : probe_verdicts() - probe_successes_ - probe_failures_;
 }
 
 // Absent: the probes have not decided yet.

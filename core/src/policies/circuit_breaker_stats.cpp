@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/health_probing.hpp>
 #include <utility>
 
 #include "circuit_operations.hpp"
@@ -74,6 +75,7 @@ std::optional<TimePoint> CircuitBreaker::next_deadline() const noexcept {
     if (state_.word().state() == CircuitState::half_open && probes_.in_flight() > 0) {
         next = std::min(next, saturating_add(probes_.oldest_stamp(), lease()));
     }
+    if (probes_.health() != nullptr) next = std::min(next, probes_.health()->deadline());
     return next == never ? std::nullopt : std::optional(next);
 }
 
@@ -154,13 +156,14 @@ void CircuitBreaker::describe_half_open_locked(CircuitBreakerStats& stats, const
     stats.half_open.in_flight = probes_.in_flight();
     stats.half_open.successes = probe_successes_;
     stats.half_open.failures = probe_failures_;
-    if (probes_.in_flight() == 0) return;
-    stats.half_open.oldest_probe = time_between(probes_.oldest_stamp(), now);
-    const std::uint32_t verdicts = std::uint32_t{probe_successes_} + probe_failures_;
-    if (probes_.in_flight() >= probes_at_once() || probes_.in_flight() + verdicts >= probe_verdicts()) {
-        const TimePoint first_end = saturating_add(probes_.oldest_stamp(), lease());
-        stats.retry_after = std::min(time_between(now, first_end), present_open_time());
+    stats.retry_after = half_open_refusal_locked(now);
+    TimePoint oldest = probes_.oldest_stamp();
+    if (probes_.health() != nullptr) {
+        const TimePoint sent_at = probes_.health()->place_taken_at(state_.word());
+        if (sent_at != never) ++stats.half_open.in_flight;
+        oldest = std::min(oldest, sent_at);
     }
+    if (oldest != never) stats.half_open.oldest_probe = time_between(oldest, now);
 }
 
 double CircuitBreaker::present_threshold_locked() const noexcept {
@@ -210,6 +213,7 @@ CircuitBreakerStats CircuitBreaker::stats(TimePoint at) const {
         stats.leases_reclaimed = leases_reclaimed_;
         stats.window.min_requests = min_requests();
         describe_options_locked(stats);
+        if (probes_.health() != nullptr) stats.health_probes = probes_.health()->counts();
         count_calls(stats);
         changed = changes_;
     }

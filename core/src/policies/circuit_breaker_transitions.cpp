@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/health_probing.hpp>
 
 #include "circuit_operations.hpp"
 
@@ -23,6 +24,7 @@ void CircuitBreaker::tick(TimePoint at) noexcept {
     {
         const std::scoped_lock lock(mutex_);
         const TimePoint now = pass_time_locked(at);
+        if (probes_.health() != nullptr) probes_.health()->judge_overdue(*this, now);
         if (state_.word().state() == CircuitState::half_open) {
             reclaim_leases_locked(now);
             decide_half_open_locked(now);

@@ -74,8 +74,8 @@ class OperationWord {
 struct OperationReconfiguration {
     OperationReconfiguration(const CircuitBreakerConfig& config, std::mutex& mutex);
 
-    std::vector<RollingWindow::Shape> shapes{};     // one for each window
-    std::optional<CircuitReconfiguration> alone{};  // where operations have states of their own
+    std::vector<RollingWindow::Shape> shapes{};       // one for each window
+    std::unique_ptr<CircuitReconfiguration> alone{};  // where operations have states of their own
 };
 
 struct CircuitOperation {

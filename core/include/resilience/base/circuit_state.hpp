@@ -32,6 +32,7 @@ enum class TransitionCause : std::uint8_t {
     trip_predicate = 8,        // closed to open: the user's own rule
     asked = 9,                 // to open: the callee's verdict asked to be left alone
     half_open_limit = 10,      // half-open for too long without a verdict
+    health_probes = 11,        // open to half-open before its time: health probes succeeded in a row
 };
 
 [[nodiscard]] std::string_view to_string(CircuitState state) noexcept;  // "half_open"

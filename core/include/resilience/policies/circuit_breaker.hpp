@@ -66,6 +66,7 @@
 #include <resilience/policies/circuit_breaker_state.hpp>
 #include <resilience/policies/circuit_breaker_stats.hpp>
 #include <resilience/policies/circuit_breaker_two_step.hpp>
+#include <resilience/policies/health_probe.hpp>
 #include <resilience/policies/with_classifier.hpp>
 #include <string>
 #include <string_view>
@@ -117,12 +118,19 @@ class CircuitBreaker {
 
     // The state at `now`, whether or not anybody has noticed yet: changes nothing.
     [[nodiscard]] CircuitState state(TimePoint now = Clock::now()) const noexcept;
-    // The next moment at which something happens by the passing of time alone: an open period, a lever, a lease ends.
-    // Absent: nothing will, or the first `now` has still to be given. Then, or at any time, `tick` makes it happen
-    // without a call. Running calls that become overdue (judge_in_flight) are not foreseen: tick for those now and
-    // then.
+    // The next moment at which something happens by the passing of time alone: an open period, a lever, a lease, the
+    // time of a health probe ends. Absent: nothing will, or the first `now` has still to be given. Then, or at any
+    // time, `tick` makes it happen without a call. Running calls that become overdue (judge_in_flight) are not
+    // foreseen: tick for those now and then.
     [[nodiscard]] std::optional<TimePoint> next_deadline() const noexcept;
     void tick(TimePoint now) noexcept;
+
+    // ---- health probes (health_probe.hpp): a ProbeRunner sends them
+    void set_probe(const HealthProbeConfig& config, HealthProbe probe);  // or none. Throws ConfigError, std::bad_alloc
+    [[nodiscard]] HealthProbe probe() const noexcept;
+    // A permit if one is to be sent now, to be settled with its answer; and the next moment at which to ask, if any.
+    [[nodiscard]] std::optional<Permit> probe_due(TimePoint now = Clock::now()) noexcept;
+    [[nodiscard]] std::optional<TimePoint> next_probe() const noexcept;
 
     // ---- levers
     //
@@ -178,6 +186,7 @@ class CircuitBreaker {
   private:
     friend struct detail::CircuitOperation;
     friend class detail::CircuitOperations;
+    friend class detail::HealthProbing;
     using CircuitWord = detail::CircuitWord;
     using ProbeHolder = detail::ProbeHolder;
 
@@ -236,6 +245,8 @@ class CircuitBreaker {
     bool admits(ProbeHolder holder, CircuitWord word, TimePoint now, Passage& passage, Rejection& why) noexcept;
     bool admits_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept;
     bool admits_in_ramp_locked(TimePoint now, Rejection& why) noexcept;
+    [[nodiscard]] bool probes_full_locked() const noexcept;
+    [[nodiscard]] std::optional<Duration> half_open_refusal_locked(TimePoint now) const noexcept;
     bool admits_probe_locked(ProbeHolder holder, TimePoint now, Passage& passage, Rejection& why) noexcept;
     Rejection refusal(RejectionReason reason, std::optional<Duration> retry_after) noexcept;
     [[gnu::cold, gnu::noinline]] void announce_permitted(TimePoint now) noexcept;
@@ -256,6 +267,7 @@ class CircuitBreaker {
     void count_late() noexcept { late_.fetch_add(1, std::memory_order_release); }
     void judge_probe_locked(Outcome outcome, bool slow, TimePoint now) noexcept;
     void decide_half_open_locked(TimePoint now) noexcept;
+    [[nodiscard]] std::uint32_t probes_missing_locked() const noexcept;
     [[nodiscard]] std::optional<bool> probes_close_locked() const noexcept;
     [[gnu::cold, gnu::noinline]] void settle_as_asked(Passage passage, CallResult result, TimePoint now,
                                                       Duration open_for) noexcept;

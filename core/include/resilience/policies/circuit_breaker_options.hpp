@@ -141,7 +141,7 @@ struct CircuitBreakerOptions {
     CircuitBreakerConfig config;
     std::unique_ptr<CallWindow> calls;      // window_calls
     std::unique_ptr<RunningCalls> running;  // judge_in_flight
-    // Which of the RunningCalls so far this is, 1 to 1023. The permits it has to do with carry it as their slot.
+    // Which of the RunningCalls so far this is, 1 to 1022. The permits it has to do with carry it as their slot.
     std::uint32_t running_number = 0;
 
     FailureRun run;

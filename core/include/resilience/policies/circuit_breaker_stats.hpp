@@ -48,6 +48,18 @@ struct CircuitBreakerStats {
         std::optional<Duration> oldest_probe{};  // age; absent when none is out
     } half_open;
 
+    // Of health probes, which count as calls too; absent until one is set. sent = succeeded + failed + timed_out +
+    // undecided, and at most one more that is out.
+    struct HealthProbes {
+        std::uint64_t sent = 0;
+        std::uint64_t succeeded = 0;
+        std::uint64_t failed = 0;      // said no, or threw
+        std::uint64_t timed_out = 0;   // had not answered in time
+        std::uint64_t undecided = 0;   // ended without a verdict, or what they were to decide was over
+        std::uint64_t overlapped = 0;  // failures of a probe that was due and not sent: one before it still ran
+    };
+    std::optional<HealthProbes> health_probes{};
+
     struct Rejected {
         std::uint64_t circuit_open = 0;
         std::uint64_t half_open_full = 0;
