@@ -81,6 +81,14 @@ TEST(HealthProbes, that_outlast_their_state_decide_nothing) {
     rig.expect_reconciled();
 }
 
+TEST(HealthProbes, that_hang_across_a_change_of_state_fail_nothing_in_the_new_one) {
+    HealthProbesRig rig({.success_threshold = 1, .min_requests = 1}, {});
+    auto hung = rig.send(59s + 500ms);
+    rig.breaker.tick(rig.at(61s));
+    EXPECT_EQ(rig.counts().timed_out, 1U);
+    EXPECT_EQ(rig.state(61s), CircuitState::half_open);
+}
+
 TEST(HealthProbes, that_were_replaced_or_removed_while_out_decide_nothing) {
     HealthProbesRig rig({.success_threshold = 1, .min_requests = 1}, half_open_only);
     auto replaced = rig.send(60s);
