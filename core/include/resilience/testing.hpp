@@ -17,6 +17,7 @@
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/scripted_call.hpp>
 #include <resilience/pipeline/virtual_pipeline.hpp>
+#include <resilience/pipeline/virtual_probes.hpp>
 #include <resilience/pipeline/virtual_time.hpp>
 #include <resilience/resilience.hpp>
 
