@@ -45,6 +45,7 @@
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/concurrent_retry_budget.hpp>
 #include <resilience/policies/fixed_window_limiter.hpp>
+#include <resilience/policies/health_probe.hpp>
 #include <resilience/policies/keyed.hpp>
 #include <resilience/policies/keyed_rate_limiter.hpp>
 #include <resilience/policies/manual_control.hpp>
@@ -63,6 +64,7 @@
 #include <resilience/pipeline/first_of.hpp>
 #include <resilience/pipeline/notes.hpp>
 #include <resilience/pipeline/pipeline.hpp>
+#include <resilience/pipeline/probe_runner.hpp>
 #include <resilience/pipeline/rejection_to.hpp>
 #include <resilience/pipeline/retry_executor.hpp>
 
