@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <mutex>
+#include <resilience/base/config_error.hpp>
 #include <resilience/base/parker.hpp>
 #include <resilience/pipeline/probe_runner.hpp>
 #include <stop_token>
@@ -180,7 +181,12 @@ ProbeRunner::~ProbeRunner() = default;
 void ProbeRunner::add(CircuitBreaker& breaker) {
     add(std::shared_ptr<CircuitBreaker>(std::shared_ptr<void>{}, &breaker));
 }
-void ProbeRunner::add(std::shared_ptr<CircuitBreaker> breaker) { body_->add(std::move(breaker)); }
+void ProbeRunner::add(std::shared_ptr<CircuitBreaker> breaker) {
+    ConfigProblems problems{"probe runner"};
+    problems.expect(breaker != nullptr, "breaker", "null circuit breaker");
+    problems.throw_if_any();
+    body_->add(std::move(breaker));
+}
 void ProbeRunner::remove(const CircuitBreaker& breaker) noexcept { body_->remove(breaker); }
 
 }  // namespace resilience::inline v1

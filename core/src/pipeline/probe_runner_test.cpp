@@ -7,6 +7,7 @@
 #include <functional>
 #include <latch>
 #include <memory>
+#include <resilience/base/config_error.hpp>
 #include <resilience/pipeline/probe_runner.hpp>
 #include <stdexcept>
 #include <thread>
@@ -80,9 +81,16 @@ TEST(ProbeRunner, lets_one_that_hangs_hold_up_nobody_else) {
 
 TEST(ProbeRunner, finds_a_probe_that_is_set_while_the_breaker_is_open) {
     CircuitBreaker breaker{"probe_runner_test", config};
+    CircuitBreaker other{"probe_runner_other", config};
     open(breaker);
+    open(other);
+    std::atomic<bool> looked{false};
+    other.set_probe(once, [&] { return !(looked = true); });
     ProbeRunner runner;
     runner.add(breaker);
+    runner.add(other);
+    // It has looked at both then, and nothing more is due for long.
+    wait_until([&] { return looked.load(); });
     breaker.set_probe(often, [] { return true; });
     wait_until([&] { return breaker.state() == CircuitState::closed; });
 }
@@ -121,12 +129,18 @@ TEST(ProbeRunner, keeps_a_shared_breaker_alive_until_it_is_removed) {
     breaker->set_probe(often, [] { return true; });
     ProbeRunner runner;
     runner.add(breaker);
+    runner.add(breaker);
     EXPECT_GT(breaker.use_count(), 1);
     open(*breaker);
     wait_until([&] { return breaker->state() == CircuitState::closed; });
     runner.remove(*breaker);
     EXPECT_EQ(breaker.use_count(), 1);
     runner.remove(*breaker);
+}
+
+TEST(ProbeRunner, refuses_a_breaker_that_a_manager_does_not_have) {
+    ProbeRunner runner;
+    EXPECT_THROW(runner.add(std::shared_ptr<CircuitBreaker>{}), ConfigError);
 }
 
 // For ThreadSanitizer: everything at once, and it all reconciles in the end.

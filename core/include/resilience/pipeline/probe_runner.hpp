@@ -31,7 +31,7 @@ class ProbeRunner {
     ProbeRunner& operator=(const ProbeRunner&) = delete;
 
     // From now on, until it is removed. Borrowed: it is removed, or the runner ends, before the breaker does; or kept
-    // alive meanwhile, as one of a manager is. Twice is once. Throws std::bad_alloc.
+    // alive meanwhile, as one of a manager is. Twice is once. Throws std::bad_alloc; ConfigError for a null pointer.
     void add(CircuitBreaker& breaker);
     void add(std::shared_ptr<CircuitBreaker> breaker);
     // When this returns the runner does not touch the breaker any more.

@@ -21,6 +21,10 @@
 // is due, is a failure. Late answers decide nothing: after the timeout, after a change of state, after another
 // set_probe. A timeout is noticed by the next `probe_due`, `tick` or half-open call. Probes count in the totals like
 // calls, and in `stats().health_probes`.
+//
+// A caller refused while the breaker is open is told when that period ends by itself: probes may end it before, and
+// with probes_only it then hears half_open_full and another moment. `set_probe` does not wait for a function that runs:
+// before what it uses goes, take the breaker from its runner.
 
 #include <chrono>
 #include <concepts>
@@ -77,8 +81,8 @@ class HealthProbe {
 
     // Absent, or made of an empty function.
     [[nodiscard]] explicit operator bool() const noexcept { return function_ != nullptr; }
-    // Runs it, for a permit of `probe_due` and with the deadline that follows. False for one that throws and for an
-    // empty one. Cancellation of the thread (pthread_cancel) is held off meanwhile.
+    // Runs it, for a permit of `probe_due` and with the deadline that follows from it. False for one that throws and
+    // for an empty one. Cancellation of the thread (pthread_cancel) is held off meanwhile.
     [[nodiscard]] bool succeeds(TimePoint admitted_at) const noexcept;
 
   private:
