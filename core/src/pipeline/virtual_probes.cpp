@@ -80,9 +80,6 @@ VirtualProbes::VirtualProbes(VirtualTime& time, CircuitBreaker& breaker)
     body_->look(never);
 }
 
-VirtualProbes::~VirtualProbes() {
-    changes_.reset();
-    body_->stop();
-}
+VirtualProbes::~VirtualProbes() { body_->stop(); }
 
 }  // namespace resilience::inline v1

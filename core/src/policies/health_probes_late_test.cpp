@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <vector>
+#include <memory>
 
 #include "health_probes_rig.hpp"
 
@@ -183,6 +183,28 @@ TEST(HealthProbes, end_an_open_period_that_would_not_end_by_itself) {
     EXPECT_EQ(rig.refused(1h).retry_after, std::nullopt);
     EXPECT_TRUE(rig.probe(Outcome::success, 1h));
     EXPECT_EQ(rig.state(1h), CircuitState::half_open);
+}
+
+TEST(HealthProbes, may_be_set_while_a_half_open_call_is_out) {
+    CircuitBreaker breaker{"health_probes_test", {.success_threshold = 1, .min_requests = 1}};
+    breaker.record_result(false, TimePoint{1h});
+    auto call = breaker.try_acquire(TimePoint{1h + 60s});
+    breaker.set_probe({}, [] { return true; });
+    EXPECT_EQ(breaker.stats(TimePoint{1h + 61s}).half_open.oldest_probe, 1s);
+    call->settle(Outcome::success, TimePoint{1h + 61s});
+    EXPECT_EQ(breaker.state(TimePoint{1h + 61s}), CircuitState::closed);
+}
+
+TEST(HealthProbes, go_when_they_are_replaced_or_their_breaker_goes) {
+    const auto used = std::make_shared<int>();
+    {
+        CircuitBreaker breaker{"health_probes_test"};
+        breaker.set_probe({}, [used] { return used != nullptr; });
+        EXPECT_EQ(used.use_count(), 2);
+        breaker.set_probe({}, [used] { return used == nullptr; });
+        EXPECT_EQ(used.use_count(), 2);
+    }
+    EXPECT_EQ(used.use_count(), 1);
 }
 
 TEST(HealthProbes, are_asked_for_and_removed_where_there_are_none) {
