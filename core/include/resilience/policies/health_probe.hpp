@@ -3,7 +3,9 @@
 // A health probe: a function of yours that asks whether what a circuit breaker guards is well again, so that no user
 // has to be the one who finds out.
 //
-//     breaker.set_probe({.interval = 2s}, [](TimePoint) { return client.get("/health").status == 200; });
+//     breaker.set_probe({.interval = 2s}, [](TimePoint deadline) {
+//         return client.get("/health", deadline - Clock::now()).status == 200;
+//     });
 //     ProbeRunner runner;                                            // a thread that asks when it is due
 //     runner.add(breaker);
 //
