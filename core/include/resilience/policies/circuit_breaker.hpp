@@ -25,7 +25,7 @@
 // Operations (circuit_breaker_operation.hpp): counts for each kind of call, or an open state for one kind alone.
 //
 // Options (circuit_breaker_config.hpp, circuit_breaker_hooks.hpp): windows of calls, failures in a row, slow calls,
-// growing and jittered open times, a limit on half-open, a ramp after recovery, functions of your own.
+// growing and jittered open times, a limit on half-open, a ramp, functions of yours; health probes (health_probe.hpp).
 //
 // Late verdicts. A permit belongs to the state it was admitted in. Settled after that state has ended, it counts in the
 // totals and in `late`, and decides nothing. One case is left: a thread that has compared its permit with the present
