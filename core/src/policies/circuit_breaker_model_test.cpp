@@ -1,6 +1,6 @@
 // The real breaker as a small machine: every sequence of a few operations by two callers, their drops, hangs and late
-// verdicts, the two-step form, levers, ticks and the passing of time. In every state that is reached some future
-// acquire succeeds, though nobody who is out ever reports.
+// verdicts, the two-step form, levers, ticks, changes of its configuration and the passing of time. In every state that
+// is reached some future acquire succeeds, though nobody who is out ever reports.
 
 #include <gtest/gtest.h>
 
@@ -26,7 +26,20 @@ using namespace std::chrono_literals;
 // A breaker and its two callers. Time is in whole milliseconds. What does not apply to the moment returns false.
 class Machine {
   public:
-    explicit Machine(const CircuitBreakerConfig& config) : breaker_(config) {}
+    // The first is what the breaker is made with, the others are what it can be reconfigured to.
+    using Configurations = std::vector<CircuitBreakerConfig>;
+    explicit Machine(const Configurations& configurations)
+        : configurations_(configurations),
+          breaker_(configurations.front()),
+          most_probes_(breaker_.stats(now_).half_open.max_calls) {}
+
+    bool reload(std::size_t configuration) {
+        if (configuration >= configurations_.size() || configuration == configuration_) return false;
+        configuration_ = configuration;
+        breaker_.reconfigure(configurations_[configuration], now_);
+        most_probes_ = std::max(most_probes_, breaker_.stats(now_).half_open.max_calls);
+        return true;
+    }
 
     bool acquire(std::size_t caller) {
         // The two are alike: while neither has a permit it is the first who asks.
@@ -79,6 +92,7 @@ class Machine {
     // All that can be told apart from outside: the present, and what the passing of time alone will make of it.
     [[nodiscard]] std::uint64_t picture() const {
         Picture picture;
+        picture.add(static_cast<std::int64_t>(configuration_));
         const CircuitBreakerStats stats = breaker_.stats(now_);
         for (const Caller& caller : callers_) {
             picture.add(caller.permit ? static_cast<std::int64_t>(stats.generation - caller.generation) : -1);
@@ -117,8 +131,7 @@ class Machine {
     [[nodiscard]] bool reconciles() const {
         const CircuitBreakerStats stats = breaker_.stats(now_);
         return stats.admitted == stats.success + stats.failure + stats.ignored + stats.in_flight &&
-               stats.requests == stats.admitted + stats.rejected.total() &&
-               stats.half_open.in_flight <= stats.half_open.max_calls;
+               stats.requests == stats.admitted + stats.rejected.total() && stats.half_open.in_flight <= most_probes_;
     }
 
   private:
@@ -156,8 +169,11 @@ class Machine {
         picture.add(static_cast<std::int64_t>(stats.in_flight));
     }
 
+    const Configurations& configurations_;
+    std::size_t configuration_ = 0;
     CircuitBreaker breaker_;
     TimePoint now_ = for_tests::origin() + 1s;
+    std::uint32_t most_probes_;  // probes that are out stay out where fewer are allowed now
     std::array<Caller, 2> callers_;
     std::deque<Allowed> allowed_;
 };
@@ -188,7 +204,10 @@ constexpr std::array operations{
     Operation{"half open for 3", [](Machine& machine) { return machine.pull_for_three(&CircuitBreaker::half_open); }},
     Operation{"reset", [](Machine& machine) { return machine.pull(&CircuitBreaker::reset); }},
     Operation{"a millisecond", [](Machine& machine) { return machine.let_a_millisecond_pass(); }},
-    Operation{"to the next deadline, and tick", [](Machine& machine) { return machine.go_to_deadline_and_tick(); }}};
+    Operation{"to the next deadline, and tick", [](Machine& machine) { return machine.go_to_deadline_and_tick(); }},
+    Operation{"reload the first", [](Machine& machine) { return machine.reload(0); }},
+    Operation{"reload the second", [](Machine& machine) { return machine.reload(1); }},
+    Operation{"reload the third", [](Machine& machine) { return machine.reload(2); }}};
 using Sequence = std::vector<std::uint8_t>;
 
 struct Found {
@@ -205,7 +224,7 @@ std::string text_of(const Sequence& sequence) {
 }
 
 // Breadth first; a state that was seen before is not followed again. Without `merging` every sequence is.
-Found explore(const CircuitBreakerConfig& config, std::size_t depth, bool merging = true) {
+Found explore(const Machine::Configurations& configurations, std::size_t depth, bool merging = true) {
     Found found;
     std::unordered_set<std::uint64_t> seen;
     std::deque<Sequence> open{{}};
@@ -213,7 +232,7 @@ Found explore(const CircuitBreakerConfig& config, std::size_t depth, bool mergin
         const Sequence before = std::move(open.front());
         open.pop_front();
         for (std::uint8_t operation = 0; operation < operations.size(); ++operation) {
-            Machine machine(config);
+            Machine machine(configurations);
             for (const std::uint8_t earlier : before) operations[earlier].apply(machine);
             if (!operations[operation].apply(machine)) continue;
             if (merging && !seen.insert(machine.picture()).second) continue;
@@ -236,6 +255,31 @@ constexpr CircuitBreakerConfig one_probe{.failure_threshold = 0.5,
                                          .buckets = 2,
                                          .probe_lease = 3ms};
 
+// What only the next verdict can tell: a window of the last two calls, more probes, longer leases.
+CircuitBreakerConfig laxer() {
+    CircuitBreakerConfig config = one_probe;
+    config.failure_threshold = 1;
+    config.success_threshold = 3;
+    config.timeout = 3ms;
+    config.min_requests = 2;
+    config.probe_lease = 4ms;
+    config.window_calls = 2;
+    return config;
+}
+
+// One bucket instead of two, a single probe whose half-open period is limited, a ramp after it.
+CircuitBreakerConfig stricter() {
+    CircuitBreakerConfig config = one_probe;
+    config.failure_threshold = 0.25;
+    config.timeout = 1ms;
+    config.buckets = 1;
+    config.timeout_multiplier = 2;
+    config.max_timeout = 4ms;
+    config.half_open_limit = 3ms;
+    config.probe_lease = 2ms;
+    return config;
+}
+
 CircuitBreakerConfig two_of_three() {
     CircuitBreakerConfig config = one_probe;
     config.success_threshold = 2;
@@ -251,19 +295,26 @@ namespace {
 using namespace circuit_breaker_model;
 
 TEST(Conformance, IN_8_no_reachable_state_refuses_every_future_acquire) {
-    const Found one = explore(one_probe, 6);
+    const Found one = explore({one_probe}, 6);
     EXPECT_EQ(one.wedge, "");
     EXPECT_EQ(one.unreconciled, "");
     EXPECT_GT(one.states, 20'000U);
-    const Found two = explore(two_of_three(), 5);
+    const Found two = explore({two_of_three()}, 5);
     EXPECT_EQ(two.wedge, "");
     EXPECT_EQ(two.unreconciled, "");
     EXPECT_GT(two.states, 5'000U);
 }
 
+TEST(Conformance, IN_8_nor_does_any_that_changes_of_the_configuration_lead_to) {
+    const Found found = explore({one_probe, laxer(), stricter()}, 5);
+    EXPECT_EQ(found.wedge, "");
+    EXPECT_EQ(found.unreconciled, "");
+    EXPECT_GT(found.states, 10'000U);
+}
+
 // So that nothing is missed because two states were taken for one.
 TEST(Conformance, IN_8_nor_does_any_sequence_of_three_operations_lead_to_one) {
-    const Found found = explore(two_of_three(), 3, false);
+    const Found found = explore({two_of_three(), laxer(), stricter()}, 3, false);
     EXPECT_EQ(found.wedge, "");
     EXPECT_EQ(found.unreconciled, "");
 }
@@ -272,10 +323,10 @@ TEST(Conformance, IN_8_nor_does_any_sequence_of_three_operations_lead_to_one) {
 TEST(CircuitBreakerModel, finds_a_breaker_that_refuses_for_ever) {
     CircuitBreakerConfig config = one_probe;
     config.probe_lease = Duration::max();
-    EXPECT_EQ(explore(config, 3).wedge, "half open; first asks");
+    EXPECT_EQ(explore({config}, 3).wedge, "half open; first asks");
     config = one_probe;
     config.timeout = Duration::max();
-    EXPECT_EQ(explore(config, 2).wedge, "record a failure") << "which opens it for ever";
+    EXPECT_EQ(explore({config}, 2).wedge, "record a failure") << "which opens it for ever";
 }
 
 }  // namespace
