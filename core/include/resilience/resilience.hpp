@@ -30,6 +30,7 @@
 
 // The instruments: usable alone.
 #include <resilience/measure/call_window.hpp>
+#include <resilience/measure/duration_window.hpp>
 #include <resilience/measure/fixed_window.hpp>
 #include <resilience/measure/fraction.hpp>
 #include <resilience/measure/key_view.hpp>

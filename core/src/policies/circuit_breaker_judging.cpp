@@ -55,8 +55,7 @@ CircuitBreaker::Findings CircuitBreaker::record_in_windows_locked(Passage passag
     Findings found;
     if (options_ != nullptr && options_->calls != nullptr) {
         count_outside(failed ? Outcome::failure : Outcome::success);
-        const CallCounts counts =
-            options_->calls->record(failed, is_slow(passage, now), time_between(passage.admitted_at, now));
+        const CallCounts counts = options_->calls->record(failed, is_slow(passage, now));
         found = {.window = {counts.calls, counts.failures}, .slow = {counts.calls, counts.slow}};
     } else {
         found.window = windows_[word.window()].record_locked(failed, now);

@@ -48,8 +48,7 @@ OptionParts::OptionParts(const CircuitBreakerConfig& config, std::mutex& mutex) 
     const bool judges_slow_calls = config.slow_call_duration != Duration::zero();
     if (config.record_latency) latency = std::make_unique<LatencyHistogram>();
     if (config.window_calls != 0) {
-        calls = std::make_unique<CallWindow>(
-            config.window_calls, judges_slow_calls ? CallWindow::Durations::summed : CallWindow::Durations::ignored);
+        calls = std::make_unique<CallWindow>(config.window_calls);
     } else if (judges_slow_calls) {
         slow = std::make_unique<SlowCallWindows>(config, mutex);
         for (int window = 0; window < 2; ++window) {

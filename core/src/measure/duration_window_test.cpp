@@ -1,0 +1,74 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <resilience/measure/duration_window.hpp>
+#include <thread>
+#include <vector>
+
+using namespace resilience;
+using namespace std::chrono_literals;
+
+namespace {
+
+TimePoint at(Duration since_epoch) { return TimePoint{since_epoch}; }
+
+TEST(Conformance, TW_1_sums_up_durations_and_slow_calls_in_buckets_of_time) {
+    std::mutex mutex;
+    DurationWindow window(5s, 5, mutex);
+    window.record(true, false, 100ms, at(0s));
+    EXPECT_EQ(window.counts_locked(at(0s)).calls, 1U);
+    window.record(false, false, 100ms, at(100ms));
+    EXPECT_EQ(window.counts_locked(at(100ms)).calls, 2U);
+    window.record(true, true, 1s, at(800ms));
+    for (const Duration now : {Duration{800ms}, Duration{4800ms}}) {
+        const CallCounts counts = window.counts_locked(at(now));
+        EXPECT_EQ(counts, (CallCounts{3, 2, 1, 1, 1200ms})) << now.count();
+        EXPECT_EQ(counts.calls - counts.failures, 1U) << "ok";
+        EXPECT_EQ(counts.average(), 400ms);
+    }
+    EXPECT_EQ(window.counts_locked(at(5800ms)), CallCounts{});
+    EXPECT_EQ(window.counts_locked(at(5800ms)).average(), 0s);
+    window.record(false, false, 0s, at(5900ms));
+    EXPECT_EQ(window.counts_locked(at(5900ms)).calls, 1U);
+    window.record(false, false, 0s, at(10900ms));
+    EXPECT_EQ(window.counts_locked(at(10900ms)).calls, 1U);
+}
+
+TEST(DurationWindow, only_turns_forward_and_can_be_emptied) {
+    std::mutex mutex;
+    DurationWindow window(4s, 4, mutex);
+    window.record_locked(false, true, 1s, at(-1h));
+    EXPECT_EQ(window.counts_locked(at(-1h)), (CallCounts{1, 0, 1, 0, 1s})) << "before the epoch is one bucket";
+    window.record(false, false, 2s, at(10s));
+    window.record(true, false, 3s, at(1s));
+    EXPECT_EQ(window.counts_locked(at(0s)), (CallCounts{2, 1, 0, 0, 5s}));
+    EXPECT_EQ(window.counts_locked(at(13s)), (CallCounts{2, 1, 0, 0, 5s}));
+    EXPECT_EQ(window.counts_locked(at(14s)), CallCounts{});
+    window.record(false, false, 1s, at(12s));
+    window.forget_locked(at(12s));
+    EXPECT_EQ(window.counts_locked(at(12s)), CallCounts{});
+    window.record(false, false, -1s, at(TimePoint::max().time_since_epoch()));
+    EXPECT_EQ(window.counts_locked(TimePoint::max()), (CallCounts{1, 0, 0, 0, 0s}));
+}
+
+TEST(DurationWindow, loses_no_call_beside_turns) {
+    constexpr std::uint32_t buckets = 100;
+    std::mutex mutex;
+    DurationWindow window(100ms, buckets, mutex);
+    std::atomic<std::int64_t> time{0};
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < 3; ++thread) {
+        threads.emplace_back([&, thread] {
+            for (int call = 0; call < 10'000; ++call) {
+                window.record(thread == 0, thread == 1, 7us, at(Duration{time.fetch_add(3000)}));
+            }
+        });
+    }
+    threads.clear();
+    // 90 ms have passed, so nothing has left.
+    EXPECT_EQ(window.counts_locked(at(Duration{time.load()})), (CallCounts{30'000, 10'000, 10'000, 0, 210ms}));
+}
+
+}  // namespace
