@@ -7,11 +7,9 @@
 // Only here does cancelling a thread unwind its stack; other C++ runtimes just end it.
 #if defined(__GLIBCXX__) && defined(__linux__)
 
-#include <pthread.h>
-
 #include <cstdint>
 #include <expected>
-#include <functional>
+#include <for_tests/cancellable_thread.hpp>
 #include <memory>
 #include <resilience/pipeline/pipeline.hpp>
 #include <stop_token>
@@ -23,33 +21,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A thread that can be cancelled, which std::thread does not offer.
-class CancellableThread {
-  public:
-    explicit CancellableThread(std::function<void()> body) : body_(std::move(body)) {
-        pthread_create(&thread_, nullptr, &CancellableThread::run, &body_);
-    }
-    void cancel() { pthread_cancel(thread_); }
-    // Waits for its end. True if it was cancelled.
-    [[nodiscard]] bool was_cancelled() {
-        void* result = nullptr;
-        pthread_join(thread_, &result);
-        return result == PTHREAD_CANCELED;
-    }
-
-  private:
-    static void* run(void* body) {
-        (*static_cast<std::function<void()>*>(body))();
-        return nullptr;
-    }
-    std::function<void()> body_;
-    pthread_t thread_{};
-};
-
-void cancel_this_thread() {
-    pthread_cancel(pthread_self());
-    pthread_testcancel();
-}
+using for_tests::cancel_this_thread;
+using for_tests::CancellableThread;
 
 class ThreadCancellation : public testing::Test {
   public:

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <resilience/base/cancellation_hold.hpp>
 #include <resilience/policies/retry.hpp>
 
 namespace resilience::inline v1 {
@@ -16,6 +17,7 @@ struct Retry::Extras {
     // Runs code of the user's. False, and counted, if it threw.
     template <class Hook>
     bool run(Hook&& hook) noexcept {
+        const detail::CancellationHold no_cancellation;  // its unwinding could not pass
         try {
             hook();
             return true;

@@ -40,8 +40,8 @@ struct Next {
 
 // Code of the user's that a retry asks. Either may be empty. They run on the thread of the call, outside every lock,
 // maybe on many threads at once. What they throw is counted in RetryStats::hook_exceptions and costs no call its
-// result: a delay function that throws is answered with the configured delay. As with listeners, a thread must not be
-// cancelled (pthread_cancel) inside them.
+// result: a delay function that throws is answered with the configured delay. Cancellation of the thread
+// (pthread_cancel) is held off inside them and acts afterwards.
 struct RetryHooks {
     // The delay after an attempt, in place of the configured back-off and without its jitter; still cut at max_delay,
     // and never below the time a callee named. 0: another attempt at once, without a timer. Negative: no further
