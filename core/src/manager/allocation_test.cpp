@@ -51,6 +51,17 @@ TEST(ManagerAllocation, a_registration_that_fails_at_any_allocation_changes_noth
         [&](ResilienceManager& manager) { manager.register_rate_limiter(name, 10, 1); },
         [&](ResilienceManager& manager) { manager.register_bulkhead(name, 10); },
         [&](ResilienceManager& manager) { manager.register_retry(name); },
+        [&](ResilienceManager& manager) {
+            manager.register_circuit_breaker(name, {.record_latency = true, .slow_call_duration = 1s},
+                                             {.trips = [](const ClosedPeriod&) { return false; }});
+        },
+        [&](ResilienceManager& manager) {
+            manager.register_rate_limiter(name, {.capacity = 10, .refill_rate = 1, .max_wait = 1s});
+        },
+        [&](ResilienceManager& manager) { manager.register_bulkhead(name, {.max_concurrent = 10, .queue_size = 5}); },
+        [&](ResilienceManager& manager) {
+            manager.register_retry(name, {}, {.before_retry = [](const AttemptEnd&, const Next&) {}});
+        },
     };
     for (const auto& registration : registrations) {
         ResilienceManager manager;
@@ -105,6 +116,45 @@ TEST(ManagerAllocation, stats_that_fail_at_any_allocation_can_be_asked_again) {
     ResilienceStats stats;
     EXPECT_GE(failures_until_success([&] { stats = manager.stats(start); }, [] {}), 3U);
     EXPECT_EQ(stats.circuit_breakers.size() + stats.bulkheads.size(), 2U);
+}
+
+// What shows, forgets or prepares: after each failure everything is as before.
+TEST(ManagerAllocation, whatever_else_a_manager_does_changes_nothing_when_it_fails_at_any_allocation) {
+    const std::string name = "a name that is longer than a string keeps in itself";
+    struct Row {
+        const char* what;
+        std::size_t least_allocations;
+        std::function<void(ResilienceManager&)> work;
+    };
+    const std::vector<Row> rows{
+        {"is made", 2, [&](ResilienceManager&) { const ResilienceManager other(name, {.history = 100}); }},
+        {"health", 1, [](ResilienceManager& manager) { static_cast<void>(manager.health({}, start)); }},
+        {"readiness", 0, [](ResilienceManager& manager) { static_cast<void>(manager.ready(start)); }},
+        {"history", 1, [](ResilienceManager& manager) { static_cast<void>(manager.history()); }},
+        {"a template", 1,
+         [&](ResilienceManager& manager) {
+             manager.circuit_breaker_templates().define(name,
+                                                        [](CircuitBreakerConfig& config) { config.min_requests = 5; });
+         }},
+        {"removal", 1, [&](ResilienceManager& manager) { EXPECT_TRUE(manager.remove(PolicyKind::bulkhead, name)); }},
+        {"expiry", 0, [](ResilienceManager& manager) { static_cast<void>(manager.expire_idle(1h, start)); }},
+    };
+    for (const Row& row : rows) {
+        ResilienceManager manager{"checkout", {.history = 10}};
+        const auto breaker = manager.register_circuit_breaker(name);
+        manager.register_bulkhead(name, 10);
+        breaker->force_open(start);
+        const std::size_t events = manager.history().size();
+        const std::size_t templates = manager.circuit_breaker_templates().names().size();
+        const std::size_t failures =
+            failures_until_success([&] { row.work(manager); },
+                                   [&] {
+                                       EXPECT_EQ(policies_in(manager), 2U) << row.what;
+                                       EXPECT_EQ(manager.history().size(), events) << row.what;
+                                       EXPECT_EQ(manager.circuit_breaker_templates().names().size(), templates);
+                                   });
+        EXPECT_GE(failures, row.least_allocations) << row.what;
+    }
 }
 
 TEST(ManagerAllocation, looking_up_allocates_nothing) {
