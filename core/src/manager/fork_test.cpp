@@ -39,7 +39,8 @@ struct World {
     }
     ResilienceManager manager{"forks", {.history = 10}};
     std::shared_ptr<CircuitBreaker> breaker = manager.register_circuit_breaker("forks");
-    std::shared_ptr<RateLimiter> limiter = manager.register_rate_limiter("forks", {.capacity = 10, .refill_rate = 1});
+    std::shared_ptr<RateLimiter> limiter =
+        manager.register_rate_limiter("forks", {.capacity = 10, .refill_rate = 1e-3});
     std::shared_ptr<Bulkhead> bulkhead = manager.register_bulkhead("forks", {.max_concurrent = 3, .queue_size = 2});
     std::shared_ptr<RetryBudget> tokens = std::make_shared<RetryBudget>();
     std::shared_ptr<ConcurrentRetryBudget> places = std::make_shared<ConcurrentRetryBudget>();
@@ -88,7 +89,7 @@ const std::vector<Row> rows{
      [](World& world) {
          const std::uint64_t left = world.limiter->drain(start);
          return left >= 7 && !world.limiter->acquire(1, start) && !world.limiter->acquire_for(1, 0s) &&
-                world.limiter->acquire(1, start + 1s);
+                world.limiter->acquire(1, start + 1h);
      }},
     {"a reservation is settled",
      [](World& world) { return world.limiter->reserve(5, start + 1h)->settle(1, start + 1h).returned == 4; }},
