@@ -136,7 +136,7 @@ void CircuitBreaker::act_on_locked(const Findings& found, TimePoint now) noexcep
         if (window.calls >= min_requests() && options_->learned->trips(window)) {
             reached(TransitionCause::failure_ratio, window);
         }
-    } else if (trips(window)) {
+    } else if (trips(window) && !detail::CircuitOperations::due_to_one(*this, window, now)) {
         reached(TransitionCause::failure_ratio, window);
     }
     if (options_ == nullptr || !before.same_period(state_.word())) return;

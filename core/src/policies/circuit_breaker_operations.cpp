@@ -38,6 +38,11 @@ namespace {
 // No share reaches it: nobody judges what an operation has in the breaker's window.
 constexpr Fraction nobody_judges{2, 1};
 
+WindowCounts without(WindowCounts counts, WindowCounts gone) noexcept {
+    const std::uint64_t calls = counts.calls - std::min(gone.calls, counts.calls);
+    return {calls, std::min(counts.failures - std::min(gone.failures, counts.failures), calls)};
+}
+
 bool counts_results(CircuitState state) noexcept {
     return state == CircuitState::closed || state == CircuitState::metrics_only;
 }
@@ -115,12 +120,19 @@ WindowCounts CircuitOperations::without_away(const CircuitBreaker& breaker, Wind
     if (operations == nullptr) return counts;
     for (const auto& operation : operations->all_) {
         if (operation == nullptr || !operation->away(now)) continue;
-        const WindowCounts gone = operation->windows[breaker.state_.word().window()].counts_locked(now);
-        counts.calls -= std::min(gone.calls, counts.calls);
-        counts.failures -= std::min({gone.failures, counts.failures});
+        counts = without(counts, operation->windows[breaker.state_.word().window()].counts_locked(now));
     }
-    counts.failures = std::min(counts.failures, counts.calls);
     return counts;
+}
+
+bool CircuitOperations::due_to_one(const CircuitBreaker& breaker, WindowCounts counts, TimePoint now) noexcept {
+    const CircuitOperations* const operations = of(breaker);
+    if (operations == nullptr) return false;
+    const std::uint32_t window = breaker.state_.word().window();
+    return std::ranges::any_of(operations->all_, [&](const auto& operation) {
+        return operation != nullptr && operation->alone != nullptr && !operation->away(now) &&
+               !breaker.trips(without(counts, operation->windows[window].counts_locked(now)));
+    });
 }
 
 void CircuitOperations::describe(const CircuitBreaker& breaker, CircuitBreakerStats& stats,

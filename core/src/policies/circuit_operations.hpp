@@ -154,6 +154,9 @@ class CircuitOperations {
     // What the breaker's present window has without those that are away.
     [[nodiscard]] static WindowCounts without_away(const CircuitBreaker& breaker, WindowCounts counts,
                                                    TimePoint now) noexcept;
+    // Whether the breaker reaches its threshold with these counts, but not without one of its operations: then that one
+    // will open alone, or come round.
+    [[nodiscard]] static bool due_to_one(const CircuitBreaker& breaker, WindowCounts counts, TimePoint now) noexcept;
     static void describe(const CircuitBreaker& breaker, CircuitBreakerStats& stats, const CircuitPosition& position,
                          TimePoint now);
 

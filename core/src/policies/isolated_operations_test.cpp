@@ -75,6 +75,18 @@ TEST_F(IsolatedOperation, opens_alone_and_all_others_pass) {
     expect_to_reconcile(at(4s));
 }
 
+TEST_F(IsolatedOperation, does_not_open_the_breaker_before_it_has_enough_calls_to_open_alone) {
+    for (int each = 0; each < 3; ++each) {
+        EXPECT_TRUE(call(charge, Outcome::failure, at(0s)));
+        EXPECT_TRUE(call(refund, Outcome::success, at(0s)));
+    }
+    EXPECT_EQ(breaker.state(at(0s)), CircuitState::closed) << "three of six, none of three without it";
+    EXPECT_EQ(charge.state(at(0s)), CircuitState::closed) << "three calls are too few";
+    EXPECT_TRUE(call(charge, Outcome::failure, at(0s)));
+    EXPECT_EQ(charge.state(at(0s)), CircuitState::open);
+    EXPECT_EQ(breaker.state(at(0s)), CircuitState::closed);
+}
+
 TEST_F(IsolatedOperation, does_not_open_the_breaker_later_by_what_it_left_there) {
     for (int success = 0; success < 4; ++success) call(refund, Outcome::success, at(0s));
     open_charge(at(0s));  // four of eight
@@ -86,11 +98,12 @@ TEST_F(IsolatedOperation, does_not_open_the_breaker_later_by_what_it_left_there)
     EXPECT_TRUE(call(charge, Outcome::success, at(10s)));
     EXPECT_TRUE(call(charge, Outcome::success, at(10s)));
     ASSERT_EQ(charge.state(at(10s)), CircuitState::closed);
-    EXPECT_TRUE(call(breaker, Outcome::success, at(11s)));
+    for (const Outcome outcome : {Outcome::success, Outcome::success, Outcome::failure, Outcome::failure}) {
+        EXPECT_TRUE(call(breaker, outcome, at(11s)));
+    }
+    EXPECT_EQ(breaker.state(at(11s)), CircuitState::closed) << "five of eleven, nine of fifteen with it";
     EXPECT_TRUE(call(breaker, Outcome::failure, at(11s)));
-    EXPECT_EQ(breaker.state(at(11s)), CircuitState::closed) << "four of nine";
-    EXPECT_TRUE(call(breaker, Outcome::failure, at(11s)));
-    EXPECT_EQ(breaker.state(at(11s)), CircuitState::open) << "five of ten";
+    EXPECT_EQ(breaker.state(at(11s)), CircuitState::open) << "six of twelve, three of five without refund";
     expect_to_reconcile(at(11s));
 }
 
@@ -145,10 +158,11 @@ TEST_F(IsolatedOperation, decides_nothing_by_a_verdict_that_comes_late) {
 }
 
 TEST_F(IsolatedOperation, leaves_it_to_the_breaker_where_everything_fails) {
-    // Neither has the four calls to open alone: together they have.
-    for (int failure = 0; failure < 3; ++failure) {
-        call(charge, Outcome::failure, at(0s));
-        if (failure > 0) call(refund, Outcome::failure, at(0s));
+    // None has the four calls to open alone. Without any one of them they are four.
+    Operation cancel = breaker.operation("cancel");
+    for (int failure = 0; failure < 2; ++failure) {
+        EXPECT_EQ(breaker.state(at(0s)), CircuitState::closed);
+        for (Operation* each : {&charge, &refund, &cancel}) call(*each, Outcome::failure, at(0s));
     }
     EXPECT_EQ(breaker.state(at(0s)), CircuitState::open);
     EXPECT_FALSE(call(charge, Outcome::success, at(0s)));
@@ -167,10 +181,7 @@ TEST_F(IsolatedOperation, leaves_it_to_the_breaker_where_everything_fails) {
 
 TEST_F(IsolatedOperation, stays_open_while_the_breaker_probes_with_the_others) {
     open_charge(at(0s));
-    for (int failure = 0; failure < 2; ++failure) {
-        call(refund, Outcome::failure, at(1s));
-        call(breaker, Outcome::failure, at(1s));
-    }
+    for (int failure = 0; failure < 4; ++failure) call(breaker, Outcome::failure, at(1s));
     ASSERT_EQ(breaker.state(at(1s)), CircuitState::open);
     breaker.half_open(at(2s));
     EXPECT_EQ(charge.state(at(2s)), CircuitState::open);

@@ -16,16 +16,15 @@
 // isolate   The operation also has a state, made from the breaker's configuration: it opens by its own calls, refuses
 //           them as `circuit_open` and probes, while all other calls pass. From the moment it opens until it has been
 //           closed for one window_size, its calls count for nobody else, and what they had left in the breaker's window
-//           is not judged. So the breaker opens only by what the others do: where every operation fails, or where none
-//           has enough calls to open alone. Calls that count for nobody else are in the breaker's totals.
+//           is not judged (they are in the breaker's totals). The breaker opens only by what several do: where it would
+//           with any one operation left out.
 //
 // A call passes both: open, forced open or with its probe slots taken, the breaker refuses all operations. While it is
 // half-open, an operation that is open still refuses; the calls of all others are probes of the breaker only, and
 // decide nothing about their operation. When the breaker closes, operations that are closed begin with an empty window;
 // `reset` closes all of them. `metrics_only` holds for them too. While forced closed nobody judges. The ramp after
 // recovery, growing and jittered open times and Verdict::open_for (which then opens the operation alone) hold for each
-// operation by itself; hooks are asked about the breaker only. What an operation does by itself is no event. The
-// breaker's window is judged without the operations that are away whenever a failure would open it with them.
+// operation by itself; hooks are asked about the breaker only. What an operation does by itself is no event.
 //
 // The two-step form, `allow` and `record_result`, is always of the whole breaker. A handle that is given to a pipeline
 // counts at the breaker that it belongs to; other breakers on the way see a plain call.
