@@ -189,7 +189,10 @@ Json json_of(const StatsByName<CircuitBreakerStats>& breakers, const Health& hea
         const auto judged = health.dependencies.find(name);
         const Criticality criticality =
             judged == health.dependencies.end() ? Criticality::normal : judged->second.criticality;
-        entries.emplace_back(name, json_of(stats, criticality));
+        Json entry = json_of(stats, criticality);
+        // Only a breaker that was asked for some has any.
+        if (!stats.operations.empty()) entry["operations"] = detail::operations_json(stats.operations);
+        entries.emplace_back(name, std::move(entry));
     }
     return section;
 }

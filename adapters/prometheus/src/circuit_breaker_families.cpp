@@ -130,6 +130,7 @@ void add_circuit_breakers(const FamilySink& sink, const Shown<CircuitBreakerStat
     add_transitions(sink, breakers);
     add_plain_families<BreakerStats>(sink, breaker_gauges, breakers);
     add_durations(sink, breakers, latency_buckets);
+    add_operations(sink, breakers);
 }
 
 }  // namespace resilience::inline v1::detail

@@ -37,6 +37,7 @@ struct Shown {
 
 void add_circuit_breakers(const FamilySink& sink, const Shown<CircuitBreakerStats>& breakers,
                           std::span<const Duration> latency_buckets);
+void add_operations(const FamilySink& sink, const Shown<CircuitBreakerStats>& breakers);
 void add_rate_limiters(const FamilySink& sink, const Shown<RateLimiterStats>& limiters);
 void add_bulkheads(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads);
 void add_retries(const FamilySink& sink, const Shown<RetryStats>& retries);
