@@ -4,6 +4,7 @@
 
 #include <resilience/pipeline/gate_stage.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
+#include <utility>
 
 namespace resilience::inline v1 {
 
@@ -14,8 +15,15 @@ struct GateOf<CircuitBreaker> {
     static Permit no_permit() noexcept { return {}; }
     [[nodiscard]] RESILIENCE_HOT static bool enter(CircuitBreaker& breaker, TimePoint now, const CallContext& context,
                                                    Permit& permit, CallState& call) noexcept {
-        if (context.operation() != OperationHandle{}) [[unlikely]]
-            return CircuitBreaker::Operation::enter(context.operation(), breaker, now, permit, call.refusal());
+        if (context.operation() != OperationHandle{}) [[unlikely]] {
+            // One of its own, as in `CircuitBreaker::enter`.
+            Permit of_operation;
+            if (!CircuitBreaker::Operation::enter(context.operation(), breaker, now, of_operation, call.refusal())) {
+                return false;
+            }
+            permit = std::move(of_operation);
+            return true;
+        }
         return breaker.enter(now, permit, call.refusal());
     }
     RESILIENCE_HOT static void leave(Permit& permit, const Step& step, const CallState& call) noexcept {
