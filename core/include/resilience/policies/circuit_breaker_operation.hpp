@@ -30,10 +30,10 @@
 // counts at the breaker that it belongs to; other breakers on the way see a plain call.
 //
 // A handle is 8 bytes, copies like a pointer, and must not outlive its breaker. The permits are the breaker's own.
-// Threads: any. Cost beyond a plain call: track two locked operations on a line of the thread's own; isolate as much
-// as a second breaker and a half. Memory: about 1 KB for each operation, with isolate about 3 KB. A permit keeps 22
-// bits of the breaker's generation and 21 of the operation's: one that is out while exactly a multiple of 4,194,304
-// (2,097,152) changes of state happens is taken for one of the present state.
+// Threads: any. Cost beyond a plain call: with track the counters and the window once more; with isolate a second
+// breaker as well. An operation takes memory like the counters and windows of a breaker, with isolate like two. A
+// permit keeps 22 bits of the breaker's generation and 21 of the operation's: one that is out while exactly 4,194,304
+// (2,097,152) changes of state happen, or a multiple, is taken for one of the present state.
 
 #include <resilience/base/admission.hpp>
 #include <resilience/base/call_options.hpp>
