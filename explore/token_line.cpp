@@ -42,7 +42,7 @@ struct TwoInLine {
         call.end();
     }
     void expect_nobody() {
-        require(line.waiting() == 0, "somebody is still in line");
+        require(line.waiting().depth == 0, "somebody is still in line");
         require(line.ahead() == std::uint64_t{0}, "tokens are kept for nobody");
     }
 };
@@ -92,7 +92,7 @@ struct TheLineClosesBesideBoth : TwoInLine<Atomics> {
         const WaitState ended = this->small.waiter.look();
         require(ended == WaitState::granted || ended == WaitState::dropped, "somebody waits in a closed line");
         require(this->bucket.available(later) == (ended == WaitState::granted ? 0U : 4U), "a token was lost or made");
-        require(this->line.waiting() == 0, "somebody is still in a closed line");
+        require(this->line.waiting().depth == 0, "somebody is still in a closed line");
     }
 };
 

@@ -235,8 +235,7 @@ ResilienceStats ResilienceManager::stats(TimePoint now) const {
     add_stats(registry_->circuit_breakers, stats.circuit_breakers, stats.overflow.circuit_breakers, at_now);
     add_stats(registry_->rate_limiters, stats.rate_limiters, stats.overflow.rate_limiters, at_now);
     add_stats(registry_->bulkheads, stats.bulkheads, stats.overflow.bulkheads, at_now);
-    add_stats(registry_->retries, stats.retries, stats.overflow.retries,
-              [](const Retry& retry) { return retry.stats(); });
+    add_stats(registry_->retries, stats.retries, stats.overflow.retries, at_now);
     stats.listener_exceptions = registry_->registrations.listener_exceptions();
     stats.events_dropped = registry_->registrations.dropped();
     return stats;

@@ -78,8 +78,8 @@ void add_counters(RetryStats& sum, const RetryStats& more) {
     using Stats = RetryStats;
     add_each(sum, more,
              {&Stats::calls, &Stats::success_first, &Stats::success_retried, &Stats::exhausted, &Stats::not_retryable,
-              &Stats::gave_up, &Stats::attempts, &Stats::retries, &Stats::hook_exceptions, &Stats::listener_exceptions,
-              &Stats::events_dropped});
+              &Stats::gave_up, &Stats::attempts, &Stats::retries, &Stats::budget_rejections, &Stats::hook_exceptions,
+              &Stats::listener_exceptions, &Stats::events_dropped});
 }
 
 }  // namespace resilience::inline v1

@@ -114,11 +114,13 @@ TEST(SeriesOverflow, adds_every_reason_of_a_refusal) {
     retry.calls = 5;
     retry.attempts = 9;
     retry.retries = 4;
+    retry.budget_rejections = 1;
     RetryStats retries = retry;
     add_counters(retries, retry);
     EXPECT_EQ(retries.calls, retries.success_first + retries.success_retried + retries.exhausted +
                                  retries.not_retryable + retries.gave_up);
     EXPECT_EQ(retries.attempts, retries.calls + retries.retries);
+    EXPECT_EQ(retries.budget_rejections, 2U);
 }
 
 TEST(ManagerConfig, is_refused_with_the_field_that_is_wrong) {

@@ -96,9 +96,11 @@ RateLimiterStats LimiterInLine<Source>::stats(TimePoint now) const {
         stats.debt_tokens = source_.debt(now);
     }
     std::optional<std::uint64_t> ahead = 0;
-    if (const Line* const waiting = line_.load(std::memory_order_acquire)) {
-        stats.waiting = waiting->waiting();
-        ahead = waiting->ahead();
+    if (const Line* const line = line_.load(std::memory_order_acquire)) {
+        const auto [depth, oldest_since] = line->waiting();
+        stats.waiting = depth;
+        if (oldest_since) stats.oldest_waiter = time_between(*oldest_since, now);
+        ahead = line->ahead();
     }
     stats.closed = !ahead;
     const Duration wait = ahead ? source_.time_until(1, now, *ahead) : Duration::zero();

@@ -188,7 +188,7 @@ TEST(TokenLine, whoever_leaves_the_front_lets_the_next_pass) {
         EXPECT_EQ(scene.left, Tokens::Withdrawn::gone);
         EXPECT_EQ(scene.small.look(), WaitState::granted);
         EXPECT_EQ(scene.line.ahead(), std::uint64_t{0});
-        EXPECT_EQ(scene.line.waiting(), 0U);
+        EXPECT_EQ(scene.line.waiting().depth, 0U);
     };
     meet<TwoInLine>(leave, look, small_is_served);
     meet<TwoInLine>(look, leave, small_is_served);
@@ -213,7 +213,7 @@ TEST(TokenLine, a_call_that_meets_a_withdrawal_brings_its_end) {
             EXPECT_EQ(scene.small.why.reason, RejectionReason::cancelled);
         }
         EXPECT_EQ(scene.line.ahead(), std::uint64_t{0});
-        EXPECT_EQ(scene.line.waiting(), 0U);
+        EXPECT_EQ(scene.line.waiting().depth, 0U);
         EXPECT_EQ(scene.bucket.available(TwoInLine::later), 4U) << "nobody has taken anything";
     };
     meet<TwoInLine>(first_leaves, second_leaves, nobody_is_left);

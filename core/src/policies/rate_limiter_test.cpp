@@ -241,6 +241,25 @@ TEST(Conformance, RL_61_more_tokens_than_the_capacity_are_refused_at_once_for_go
     EXPECT_TRUE(limiter.acquire(10, start));
 }
 
+TEST(RateLimiter, tells_how_long_the_first_in_its_line_has_waited) {
+    RateLimiter limiter(1, 1);
+    EXPECT_FALSE(limiter.stats(start).oldest_waiter.has_value());
+    EXPECT_TRUE(limiter.acquire(1, start));
+    ASSERT_TRUE(limiter.opens_line(1));
+    const Waker nobody{[](void*, Waiter& waiter) noexcept { waiter.arrive(); }, nullptr};
+    Rejection why;
+    PlaceInLine<RateLimiter> first(limiter);
+    PlaceInLine<RateLimiter> second(limiter);
+    ASSERT_TRUE(first.join(nobody, start, {}, why));
+    ASSERT_TRUE(second.join(nobody, start + 400ms, {}, why));
+    EXPECT_EQ(limiter.stats(start + 700ms).waiting, 2U);
+    EXPECT_EQ(limiter.stats(start + 700ms).oldest_waiter, 700ms);
+    ASSERT_EQ(first.look(start + 1s, false, why), PlaceInLine<RateLimiter>::Look::granted);
+    EXPECT_EQ(limiter.stats(start + 1s).oldest_waiter, 600ms);
+    ASSERT_EQ(second.look(start + 1s, true, why), PlaceInLine<RateLimiter>::Look::refused);
+    EXPECT_FALSE(limiter.stats(start + 1s).oldest_waiter.has_value());
+}
+
 TEST(Conformance, RL_64_of_twenty_callers_at_once_exactly_ten_are_admitted) {
     RateLimiter limiter(10, 1);
     std::atomic<int> admitted{0};

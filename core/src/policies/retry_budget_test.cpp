@@ -4,7 +4,10 @@
 #include <cmath>
 #include <for_tests/origin.hpp>
 #include <limits>
+#include <memory>
 #include <resilience/base/config_error.hpp>
+#include <resilience/policies/concurrent_retry_budget.hpp>
+#include <resilience/policies/retry.hpp>
 #include <resilience/policies/retry_budget.hpp>
 #include <string>
 #include <thread>
@@ -217,6 +220,39 @@ TEST(RetryBudget, from_many_threads_gives_each_token_once) {
     EXPECT_EQ(taken + granted(budget, start), workers * rounds / 10);
     const RetryBudgetStats stats = budget.stats(start);
     EXPECT_EQ(stats.spent - stats.given_back, 1'000'000U + workers * rounds / 10);
+}
+
+TEST(RetryBudget, stands_in_the_stats_of_each_retry_that_shares_it) {
+    EXPECT_FALSE(Retry{}.stats(start).budget.has_value());
+    const auto budget = std::make_shared<RetryBudget>(RetryBudgetConfig{.ratio = 0.5, .capacity = 2, .trickle = 0});
+    Retry first{RetryConfig{}, budget};
+    Retry second{RetryConfig{}, budget};
+    EXPECT_TRUE(first.begin_retry(start));
+    EXPECT_TRUE(second.begin_retry(start));
+    EXPECT_FALSE(first.begin_retry(start));
+    first.end_call(true, start);
+    for (const Retry* retry : {&first, &second}) {
+        const RetryStats stats = retry->stats(start);
+        EXPECT_EQ(stats.budget_rejections, retry == &first ? 1U : 0U) << "of its own calls";
+        ASSERT_TRUE(stats.budget);
+        EXPECT_EQ(stats.budget->balance, 0.5);
+        EXPECT_EQ(stats.budget->capacity, 2);
+    }
+}
+
+TEST(RetryBudget, of_what_is_in_flight_shows_what_may_start_now) {
+    const auto budget = std::make_shared<ConcurrentRetryBudget>(ConcurrentRetryBudgetConfig{.rate = 0.5, .minimum = 1});
+    Retry retry{RetryConfig{}, budget};
+    for (int call = 0; call < 4; ++call) retry.begin_call();
+    EXPECT_TRUE(retry.begin_retry(start));
+    EXPECT_EQ(retry.stats(start).budget->balance, 1);
+    EXPECT_EQ(retry.stats(start).budget->capacity, 2);
+    EXPECT_TRUE(retry.begin_retry(start));
+    for (int call = 0; call < 4; ++call) retry.end_call(false, start);
+    EXPECT_EQ(retry.stats(start).budget->balance, 0) << "two retries of calls that have ended, where one may be";
+    EXPECT_EQ(retry.stats(start).budget->capacity, 1);
+    EXPECT_FALSE(retry.begin_retry(start));
+    EXPECT_EQ(retry.stats(start).budget_rejections, 1U);
 }
 
 TEST(RetryBudget, fits_in_two_cache_lines) { EXPECT_LE(sizeof(RetryBudget), 2 * cache_line); }

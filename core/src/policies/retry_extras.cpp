@@ -36,6 +36,7 @@ bool Retry::begin_retry(TimePoint at) noexcept {
     RetryBudget* const tokens = extras_->tokens();
     ConcurrentRetryBudget* const places = extras_->places();
     const bool granted = tokens != nullptr ? tokens->withdraw(at) : places == nullptr || places->begin_retry();
+    if (!granted) extras_->budget_rejections.fetch_add(1, std::memory_order_relaxed);
     if (!granted && events_.wants(EventKind::refused)) {
         events_.publish(Event{.kind = EventKind::refused,
                               .policy = PolicyKind::retry,
@@ -76,7 +77,20 @@ void Retry::publish_retry(const AttemptEnd& end, const Next& next) noexcept {
                           .attempt = end.attempt});
 }
 
-RetryStats Retry::stats() const {
+std::optional<RetryStats::Budget> Retry::Extras::left(TimePoint now) const noexcept {
+    if (const RetryBudget* const bucket = tokens()) {
+        const RetryBudgetStats stats = bucket->stats(now);
+        return RetryStats::Budget{.balance = stats.balance, .capacity = static_cast<double>(stats.capacity)};
+    }
+    if (const ConcurrentRetryBudget* const share = places()) {
+        const ConcurrentRetryBudgetStats stats = share->stats();
+        const std::uint32_t free = stats.allowed - std::min(stats.retries, stats.allowed);  // fewer once calls end
+        return RetryStats::Budget{.balance = static_cast<double>(free), .capacity = static_cast<double>(stats.allowed)};
+    }
+    return std::nullopt;
+}
+
+RetryStats Retry::stats(TimePoint now) const {
     // Ends first, with acquire: every end that is seen has its beginning seen too, so the difference is never negative.
     const std::uint64_t ended = counters_.read_acquire(sleeps_ended);
     RetryStats stats{.success_first = counters_.read(success_first),
@@ -87,8 +101,10 @@ RetryStats Retry::stats() const {
                      .retries = counters_.read(retries),
                      .sleeping = counters_.read(sleeps_begun) - ended,
                      .hook_exceptions = extras_ ? extras_->hook_exceptions.load(std::memory_order_relaxed) : 0,
+                     .budget_rejections = extras_ ? extras_->budget_rejections.load(std::memory_order_relaxed) : 0,
                      .listener_exceptions = events_.listener_exceptions(),
-                     .events_dropped = events_.dropped()};
+                     .events_dropped = events_.dropped(),
+                     .budget = extras_ ? extras_->left(now) : std::nullopt};
     stats.calls = stats.success_first + stats.success_retried + stats.exhausted + stats.not_retryable + stats.gave_up;
     stats.attempts = stats.calls + stats.retries;
     return stats;

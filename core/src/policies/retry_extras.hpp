@@ -13,6 +13,7 @@ struct Retry::Extras {
     RetryHooks hooks;
     SharedRetryBudget budget;
     std::atomic<std::uint64_t> hook_exceptions{0};
+    std::atomic<std::uint64_t> budget_rejections{0};
 
     // Runs code of the user's. False, and counted, if it threw.
     template <class Hook>
@@ -34,6 +35,8 @@ struct Retry::Extras {
     }
     [[nodiscard]] RetryBudget* tokens() const noexcept { return budget_as<RetryBudget>(); }
     [[nodiscard]] ConcurrentRetryBudget* places() const noexcept { return budget_as<ConcurrentRetryBudget>(); }
+
+    [[nodiscard]] std::optional<RetryStats::Budget> left(TimePoint now) const noexcept;
 };
 
 }  // namespace resilience::inline v1

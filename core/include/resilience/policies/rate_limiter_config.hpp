@@ -43,9 +43,10 @@ struct RateLimiterStats {
     std::uint64_t capacity = 0;
     double refill_rate = 0;
     std::uint64_t available_tokens = 0;
-    std::optional<Duration> retry_after{};  // until somebody new gets one token; absent when there is one now
-    std::uint32_t waiting = 0;              // callers in the line
-    bool closed = false;                    // refuses everything with shutting_down
+    std::optional<Duration> retry_after{};    // until somebody new gets one token; absent when there is one now
+    std::uint32_t waiting = 0;                // callers in the line
+    std::optional<Duration> oldest_waiter{};  // how long the first in the line has waited
+    bool closed = false;                      // refuses everything with shutting_down
 
     struct Rejected {
         std::uint64_t rate_limited = 0;

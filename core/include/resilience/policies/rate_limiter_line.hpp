@@ -37,6 +37,10 @@ class BasicTokenLine {
     enum class Joined : std::uint8_t { yes, full, closed, too_late, too_many };
     // after_delivery: it is out of the line, but a call was on its way and brings the end.
     enum class Withdrawn : std::uint8_t { gone, after_delivery, served_before };
+    struct Waiting {
+        std::uint32_t depth = 0;
+        std::optional<TimePoint> oldest_since{};
+    };
     struct Answer {
         Joined joined = Joined::yes;
         Duration wait{};  // until the tokens are there: what a refusal gives as retry_after
@@ -152,9 +156,11 @@ class BasicTokenLine {
         ahead_.store(closed_mark, std::memory_order_relaxed);
     }
 
-    [[nodiscard]] std::uint32_t waiting() const noexcept {
+    [[nodiscard]] Waiting waiting() const noexcept {
         const std::lock_guard lock(mutex_);
-        return list_.size();
+        Waiting waiting{.depth = list_.size()};
+        if (const Waiter* const first = list_.front()) waiting.oldest_since = first->since;
+        return waiting;
     }
     [[nodiscard]] bool empty_of_sleepers() const noexcept { return sleepers_.load(std::memory_order_acquire) == 0; }
 

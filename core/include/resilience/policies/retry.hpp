@@ -115,7 +115,8 @@ class Retry {
     [[nodiscard]] bool begin_retry(TimePoint at) noexcept;
     void end_retry(bool began, TimePoint at) noexcept;
 
-    [[nodiscard]] RetryStats stats() const;
+    // `now` is for the budget.
+    [[nodiscard]] RetryStats stats(TimePoint now = Clock::now()) const;
 
     // Empty when unnamed; lives as long as the process.
     [[nodiscard]] std::string_view name() const noexcept { return name_; }

@@ -19,6 +19,7 @@
 #include <chrono>
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <resilience/base/time.hpp>
 #include <string_view>
 
@@ -95,8 +96,16 @@ struct RetryStats {
     std::uint64_t retries = 0;          // attempts that were not the first
     std::uint64_t sleeping = 0;         // calls between two attempts now
     std::uint64_t hook_exceptions = 0;  // thrown by the RetryHooks
+    std::uint64_t budget_rejections = 0;  // retries of its calls that the budget refused
     std::uint64_t listener_exceptions = 0;
     std::uint64_t events_dropped = 0;
+
+    // What the budget has left for everybody who shares it.
+    struct Budget {
+        double balance = 0;   // retries that may start now
+        double capacity = 0;  // at most; of a ConcurrentRetryBudget: with so many calls in flight as now
+    };
+    std::optional<Budget> budget{};  // absent without one
 };
 
 }  // namespace resilience::inline v1
