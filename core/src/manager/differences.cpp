@@ -85,6 +85,7 @@ void add_differences(ConfigProblems& problems, const BulkheadConfig& registered,
     compare(problems, "max_concurrent", registered.max_concurrent, given.max_concurrent);
     compare(problems, "queue_size", registered.queue_size, given.queue_size);
     compare(problems, "max_wait", registered.max_wait, given.max_wait);
+    compare(problems, "record_wait", registered.record_wait, given.record_wait);
 }
 
 void add_differences(ConfigProblems& problems, const RetryConfig& registered, const RetryConfig& given) {

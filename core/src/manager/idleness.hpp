@@ -43,10 +43,12 @@ inline Use use_of(const RateLimiter& limiter, const RateLimiterConfig& registere
                        limiter.config() == registered};
 }
 
+// Its partitions have places of it in their hands.
 inline Use use_of(const Bulkhead& bulkhead, const BulkheadConfig& registered, TimePoint now) {
     const BulkheadStats stats = bulkhead.stats(now);
     return {.activity = stats.requests,
-            .at_rest = stats.in_use == 0 && stats.queue_depth == 0 && !stats.closed && bulkhead.config() == registered};
+            .at_rest = stats.in_use == 0 && stats.queue_depth == 0 && !stats.closed && stats.partitions.empty() &&
+                       bulkhead.config() == registered};
 }
 
 inline Use use_of(const Retry& retry, const RetryConfig&, TimePoint) {

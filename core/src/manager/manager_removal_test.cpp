@@ -5,6 +5,7 @@
 #include <memory>
 #include <resilience/manager/manager.hpp>
 #include <resilience/policies/bulkhead.hpp>
+#include <resilience/policies/bulkhead_partition.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/retry.hpp>
@@ -182,6 +183,10 @@ std::vector<Keeper> keepers() {
         {"a place in use",
          [](ResilienceManager& manager) {
              return std::make_shared<Bulkhead::Permit>(std::move(*manager.bulkhead("a")->try_acquire()));
+         }},
+        {"a partition that nobody uses",
+         [](ResilienceManager& manager) {
+             return std::make_shared<BulkheadPartition>(*manager.bulkhead("a"), "part", PartitionConfig{.reserved = 1});
          }},
         {"an open circuit",
          [](ResilienceManager& manager) {

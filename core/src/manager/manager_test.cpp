@@ -175,6 +175,8 @@ TEST(ResilienceManager, every_field_of_the_other_configurations_is_compared) {
     manager.register_bulkhead("a", 10, 1);
     EXPECT_THROW(manager.register_bulkhead("a", 11, 1), ConfigError);
     EXPECT_THROW(manager.register_bulkhead("a", 10, 2), ConfigError);
+    EXPECT_THROW(manager.register_bulkhead("a", {.max_concurrent = 10, .queue_size = 1, .record_wait = true}),
+                 ConfigError);
 }
 
 TEST(ResilienceManager, what_counts_is_the_first_registration_not_what_was_set_since) {

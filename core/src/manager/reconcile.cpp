@@ -33,6 +33,11 @@ void expect_reconciled(const ResilienceStats& stats) {
                    bulkhead.admitted + bulkhead.rejected.total());
         expect_sum(complaints, policy, "admitted = settled + in use", bulkhead.admitted,
                    bulkhead.settled + bulkhead.in_use);
+        for (const BulkheadPartitionStats& partition : bulkhead.partitions) {
+            expect_sum(complaints, policy + ", partition \"" + std::string(partition.name) + '"',
+                       "requests = admitted + rejected", partition.requests,
+                       partition.admitted_reserved + partition.admitted_shared + partition.rejected);
+        }
     }
     for (const auto& [name, retry] : stats.retries) {
         expect_sum(complaints, "retry \"" + name + '"', "calls = the sum of their endings", retry.calls,

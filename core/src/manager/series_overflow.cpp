@@ -66,6 +66,7 @@ void add_counters(RateLimiterStats& sum, const RateLimiterStats& more) {
 void add_counters(BulkheadStats& sum, const BulkheadStats& more) {
     using Stats = BulkheadStats;
     using Rejected = BulkheadStats::Rejected;
+    add_latencies(sum.wait, more.wait);
     add_each(
         sum, more,
         {&Stats::requests, &Stats::admitted, &Stats::settled, &Stats::listener_exceptions, &Stats::events_dropped});

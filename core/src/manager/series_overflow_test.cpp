@@ -4,6 +4,7 @@
 #include <resilience/base/config_error.hpp>
 #include <resilience/manager/manager.hpp>
 #include <resilience/policies/bulkhead.hpp>
+#include <resilience/policies/bulkhead_partition.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/retry.hpp>
@@ -84,6 +85,25 @@ TEST(SeriesOverflow, adds_changes_of_state_one_by_one_and_latencies_bucket_by_bu
         }
     }
     EXPECT_EQ(changes, 2U);
+}
+
+TEST(SeriesOverflow, adds_waits_and_forgets_the_partitions_of_removed_bulkheads) {
+    ResilienceManager manager{"", {.max_components = 1}};
+    manager.register_bulkhead("own", 1);
+    for (const int round : {1, 2}) {
+        const auto bulkhead =
+            manager.register_bulkhead("other", {.max_concurrent = 2, .queue_size = 1, .record_wait = true});
+        {
+            const BulkheadPartition part = bulkhead->partition("part", {.reserved = 1});
+            EXPECT_TRUE(bulkhead->try_acquire().has_value());
+            EXPECT_EQ(manager.stats(start).bulkheads.at("other").partitions.size(), 1U);
+            manager.remove("other");
+        }
+        const auto removed = manager.stats(start).overflow.bulkheads.removed;
+        ASSERT_TRUE(removed && removed->wait);
+        EXPECT_EQ(removed->wait->count, static_cast<unsigned>(round));
+        EXPECT_TRUE(removed->partitions.empty());
+    }
 }
 
 TEST(SeriesOverflow, adds_every_reason_of_a_refusal) {

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/bulkhead.hpp>
+#include <resilience/policies/bulkhead_partition.hpp>
 #include <thread>
 
 namespace resilience::inline v1 {
@@ -12,7 +13,8 @@ namespace {
 
 constexpr std::uint32_t longest_queue = 1'000'000;
 
-// One for all bulkheads: levers are rare and short. Keeps limit, closed mark and the order of events together.
+// One for all bulkheads: levers are rare and short. Keeps limit, closed mark and the order of events together, and a
+// partition alive while its stats are read.
 constinit std::mutex levers;
 
 std::string_view checked_bulkhead(const std::string* name, const BulkheadConfig& config) {
@@ -28,6 +30,9 @@ std::string_view checked_bulkhead(const std::string* name, const BulkheadConfig&
     if (config.max_wait < Duration::zero()) {
         problems.add("max_wait", "is negative; use 0 (never wait) or longer");
     }
+    if (config.record_wait && config.queue_size == 0) {
+        problems.add("record_wait", "is true; use a queue_size above 0 with it");
+    }
     const std::string_view interned = detail::checked_name(name, problems);
     problems.throw_if_any();
     return interned;
@@ -38,10 +43,10 @@ std::uint32_t not_reserved(std::uint32_t max_concurrent, std::uint32_t reserved)
     return max_concurrent > reserved ? max_concurrent - reserved : 0;
 }
 
-void refuse_field(std::string_view kind, std::string_view named, std::string_view field, std::string message) {
+void refuse_limit(std::string_view named, std::string message) {
     const std::string name(named);
-    ConfigProblems problems{detail::policy_subject(kind, name.empty() ? nullptr : &name)};
-    problems.add(field, std::move(message));
+    ConfigProblems problems{detail::policy_subject("bulkhead", name.empty() ? nullptr : &name)};
+    problems.add("max_concurrent", std::move(message));
     problems.throw_if_any();
 }
 
@@ -60,7 +65,7 @@ Bulkhead::Bulkhead(std::string name, std::uint32_t max_concurrent, std::uint32_t
     : Bulkhead(std::move(name), BulkheadConfig{.max_concurrent = max_concurrent, .queue_size = queue_size}) {}
 
 Bulkhead::Bulkhead(const Checked& checked)
-    : line_(checked.config.max_concurrent, checked.config.queue_size),
+    : line_(checked.config.max_concurrent, checked.config.queue_size, checked.config.record_wait),
       max_concurrent_(checked.config.max_concurrent),
       max_wait_(checked.config.max_wait.count()),
       name_(checked.name) {}
@@ -116,24 +121,23 @@ bool Bulkhead::leave_line(Waiter& waiter, RejectionReason reason, TimePoint now,
     return true;
 }
 
-Bulkhead::Permit Bulkhead::adopt(Waiter&, TimePoint now) noexcept {
+Bulkhead::Permit Bulkhead::adopt(Waiter& waiter, TimePoint now) noexcept {
+    if (line_.records()) line_.record(time_between(waiter.since, time_or_clock(now, unknown)));
     if (events_.wants(EventKind::permitted)) publish_permitted(now);
     return Permit(*this);
 }
 
 void Bulkhead::set_max_concurrent(std::uint32_t max_concurrent) {
     if (max_concurrent > BulkheadWord::highest_limit) {
-        refuse_field(
-            "bulkhead", name_, "max_concurrent",
-            "is " + std::to_string(max_concurrent) + "; use 0 to 16777215 (a negative number becomes a huge one)");
+        refuse_limit(name_, "is " + std::to_string(max_concurrent) +
+                                "; use 0 to 16777215 (a negative number becomes a huge one)");
     }
     BasicDeliveries<> deliveries;
     {
         const std::scoped_lock lock(levers);
         if (max_concurrent != 0 && max_concurrent < reserved_) {
-            refuse_field(
-                "bulkhead", name_, "max_concurrent",
-                "is " + std::to_string(max_concurrent) + "; its partitions reserve " + std::to_string(reserved_));
+            refuse_limit(name_, "is " + std::to_string(max_concurrent) + "; its partitions reserve " +
+                                    std::to_string(reserved_));
         }
         const std::uint32_t before = max_concurrent_.exchange(max_concurrent, std::memory_order_relaxed);
         if (before == max_concurrent) return;
@@ -151,27 +155,39 @@ void Bulkhead::set_max_concurrent(std::uint32_t max_concurrent) {
     events_.deliver();
 }
 
-void Bulkhead::reserve(std::string_view partition, std::uint32_t places) {
+void Bulkhead::take_in(BulkheadPartition& partition) {
     BasicDeliveries<> deliveries;
     {
         const std::scoped_lock lock(levers);
+        const std::string name(partition.name_);
+        ConfigProblems problems{detail::policy_subject("bulkhead partition", &name)};
+        const std::uint32_t places = partition.word_.places();
         const std::uint32_t left = not_reserved(max_concurrent_.load(std::memory_order_relaxed), reserved_);
         if (places > left) {
-            refuse_field("bulkhead partition", partition, "reserved",
-                         "is " + std::to_string(places) + "; bulkhead has " + std::to_string(left) +
-                             " places that are not reserved");
+            problems.add("reserved", "is " + std::to_string(places) + "; bulkhead has " + std::to_string(left) +
+                                         " places that are not reserved");
         }
+        BulkheadPartition** last = &partitions_;
+        for (; *last != nullptr; last = &(*last)->next_) {
+            // Interned: one place in memory for each text.
+            if ((*last)->name_.data() == partition.name_.data()) problems.add("name", "is that of another partition");
+        }
+        problems.throw_if_any();
+        *last = &partition;
         reserved_ += places;
         if (!closed_.load(std::memory_order_relaxed)) line_.set_limit(left - places, deliveries);
     }
     deliveries.deliver();
 }
 
-void Bulkhead::return_reserved(std::uint32_t places) noexcept {
+void Bulkhead::let_go(BulkheadPartition& partition) noexcept {
     BasicDeliveries<> deliveries;
     {
         const std::scoped_lock lock(levers);
-        reserved_ -= places;
+        BulkheadPartition** link = &partitions_;
+        while (*link != &partition) link = &(*link)->next_;
+        *link = partition.next_;
+        reserved_ -= partition.word_.places();
         if (!closed_.load(std::memory_order_relaxed)) {
             line_.set_limit(not_reserved(max_concurrent_.load(std::memory_order_relaxed), reserved_), deliveries);
         }
@@ -193,8 +209,10 @@ void Bulkhead::close() {
     events_.deliver();
 }
 
-void Bulkhead::return_turn(Waiter& waiter, TimePoint now) noexcept {
-    adopt(waiter, now).settle(CallResult::ignored, now);
+// Nobody got the permit: how long that took is not recorded.
+void Bulkhead::return_turn(Waiter&, TimePoint now) noexcept {
+    if (events_.wants(EventKind::permitted)) publish_permitted(now);
+    settle(CallResult::ignored, now);
 }
 
 void Bulkhead::send_everybody_away(BasicDeliveries<>& deliveries) noexcept {
@@ -215,11 +233,15 @@ BulkheadStats Bulkhead::stats(TimePoint now) const {
                                      .cancelled = counters_.read(cancelled),
                                      .shutting_down = counters_.read(shutting_down)},
                         .listener_exceptions = events_.listener_exceptions(),
-                        .events_dropped = events_.dropped()};
+                        .events_dropped = events_.dropped(),
+                        .wait = line_.waits()};
     {
         const std::scoped_lock lock(levers);
         stats.max_concurrent = not_reserved(max_concurrent_.load(std::memory_order_relaxed), reserved_);
         stats.closed = closed_.load(std::memory_order_relaxed);
+        for (const BulkheadPartition* each = partitions_; each != nullptr; each = each->next_) {
+            stats.partitions.push_back(each->stats());
+        }
     }
     const BulkheadLine::Waiting waiting = line_.waiting();
     stats.queue_depth = waiting.depth;

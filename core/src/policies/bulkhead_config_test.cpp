@@ -34,6 +34,8 @@ TEST(BulkheadConfig, each_field_at_and_just_outside_its_range) {
         {{1, 0, Duration::zero()}, {}},
         {{1, 0, Duration::max()}, {}},
         {{1, 0, Duration{-1}}, {"max_wait"}},
+        {{.max_concurrent = 1, .queue_size = 1, .record_wait = true}, {}},
+        {{.max_concurrent = 1, .queue_size = 0, .record_wait = true}, {"record_wait"}},
     };
     for (const Row& row : rows) {
         EXPECT_EQ(bad_fields(row.config), row.bad) << row.config.max_concurrent << ", " << row.config.queue_size;

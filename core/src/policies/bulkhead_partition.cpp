@@ -21,7 +21,7 @@ std::string_view partition_name(std::string_view given) {
 
 BulkheadPartition::BulkheadPartition(Bulkhead& bulkhead, std::string_view name, PartitionConfig config)
     : bulkhead_(bulkhead), name_(partition_name(name)), word_(config.reserved) {
-    bulkhead_.reserve(name_, config.reserved);  // last: whatever throws before it has changed nothing
+    bulkhead_.take_in(*this);  // last: whatever throws before it has changed nothing, and now others see it
 }
 
 BulkheadPartition::~BulkheadPartition() {
@@ -33,7 +33,7 @@ BulkheadPartition::~BulkheadPartition() {
         std::abort();
     }
 #endif
-    bulkhead_.return_reserved(word_.places());
+    bulkhead_.let_go(*this);
 }
 
 Admission<BulkheadPartition::Permit> BulkheadPartition::try_acquire() noexcept { return acquire(Bulkhead::unknown); }
@@ -77,7 +77,8 @@ void BulkheadPartition::settle(CallResult result, TimePoint now) noexcept {
 
 BulkheadPartitionStats BulkheadPartition::stats() const noexcept {
     const auto [reserved, shared] = word_.read();
-    BulkheadPartitionStats stats{.reserved = word_.places(),
+    BulkheadPartitionStats stats{.name = name_,
+                                 .reserved = word_.places(),
                                  .reserved_in_use = reserved,
                                  .shared_in_use = shared,
                                  .admitted_reserved = counters_.read(reserved_admissions),

@@ -165,6 +165,84 @@ TEST(BulkheadPartition, hands_places_of_the_rest_to_those_who_wait) {
     EXPECT_TRUE(got);
 }
 
+TEST(BulkheadPartition, stands_in_the_stats_of_its_bulkhead_while_it_lives) {
+    Bulkhead bulkhead{"db", 10};
+    EXPECT_TRUE(bulkhead.stats().partitions.empty());
+    BulkheadPartition first = bulkhead.partition("first", {.reserved = 1});
+    std::optional<BulkheadPartition> second;
+    second.emplace(bulkhead, "second", PartitionConfig{.reserved = 2});
+    std::optional<BulkheadPartition> third;
+    third.emplace(bulkhead, "third", PartitionConfig{});
+    Permits held;
+    EXPECT_EQ(fill(*second, held), 9U);
+    const auto names = [&] {
+        std::string text;
+        for (const BulkheadPartitionStats& each : bulkhead.stats().partitions) text += std::string(each.name) + ' ';
+        return text;
+    };
+    EXPECT_EQ(names(), "first second third ");
+    const BulkheadPartitionStats shown = bulkhead.stats().partitions.at(1);
+    EXPECT_EQ(shown.reserved, 2U);
+    EXPECT_EQ(shown.reserved_in_use, 2U);
+    EXPECT_EQ(shown.shared_in_use, 7U);
+    EXPECT_EQ(shown.admitted_reserved, 2U);
+    EXPECT_EQ(shown.admitted_shared, 7U);
+    EXPECT_EQ(shown.rejected, 1U);
+    EXPECT_EQ(shown.requests, 10U);
+    held.clear();
+    second.reset();
+    EXPECT_EQ(names(), "first third ");
+    second.emplace(bulkhead, "second", PartitionConfig{});
+    EXPECT_EQ(names(), "first third second ");
+    third.reset();
+    second.reset();
+    EXPECT_EQ(names(), "first ");
+}
+
+TEST(BulkheadPartition, shares_its_name_with_no_other_of_its_bulkhead) {
+    Bulkhead bulkhead{"db", 4};
+    Bulkhead other{"other", 4};
+    const BulkheadPartition first = bulkhead.partition("part", {.reserved = 1});
+    const BulkheadPartition elsewhere = other.partition("part", {.reserved = 1});
+    try {
+        const BulkheadPartition again = bulkhead.partition("part", {.reserved = 4});
+        ADD_FAILURE() << "accepted";
+    } catch (const ConfigError& error) {
+        EXPECT_STREQ(error.what(),
+                     "bulkhead partition \"part\":\n"
+                     "  reserved is 4; bulkhead has 3 places that are not reserved\n"
+                     "  name is that of another partition");
+    }
+    EXPECT_EQ(bulkhead.stats().partitions.size(), 1U);
+    EXPECT_EQ(bulkhead.stats().max_concurrent, 3U);
+}
+
+// A reader of the stats beside partitions that come, work and go.
+TEST(BulkheadPartition, may_go_while_its_bulkhead_is_looked_at) {
+    Bulkhead bulkhead{"db", 8};
+    std::atomic<bool> stop{false};
+    std::vector<std::jthread> makers;
+    for (const std::uint32_t reserved : {1U, 2U}) {
+        makers.emplace_back([&bulkhead, &stop, reserved] {
+            while (!stop) {
+                BulkheadPartition part = bulkhead.partition(reserved == 1 ? "one" : "two", {.reserved = reserved});
+                EXPECT_TRUE(part.try_acquire().has_value());
+            }
+        });
+    }
+    for (int look = 0; look < 2000; ++look) {
+        for (const BulkheadPartitionStats& each : bulkhead.stats().partitions) {
+            EXPECT_EQ(each.reserved, each.name == "one" ? 1U : 2U);
+            EXPECT_LE(each.reserved_in_use, each.reserved);
+        }
+    }
+    stop = true;
+    makers.clear();
+    EXPECT_TRUE(bulkhead.stats().partitions.empty());
+    EXPECT_EQ(bulkhead.stats().max_concurrent, 8U);
+    EXPECT_EQ(bulkhead.stats().in_use, 0U);
+}
+
 // One that is never refused beside others that take all they can, and never more inside than there are places.
 TEST(BulkheadPartition, keeps_its_promise_under_threads) {
     constexpr std::uint32_t limit = 4;

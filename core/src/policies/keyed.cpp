@@ -38,8 +38,12 @@ bool at_rest(const CircuitBreaker& breaker, TimePoint now) noexcept {
 }
 
 bool at_rest(const Bulkhead& bulkhead, TimePoint now) noexcept {
-    const BulkheadStats stats = bulkhead.stats(now);
-    return stats.in_use == 0 && stats.queue_depth == 0;
+    try {
+        const BulkheadStats stats = bulkhead.stats(now);
+        return stats.in_use == 0 && stats.queue_depth == 0 && stats.partitions.empty();
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
 }
 
 }  // namespace resilience::inline v1::detail

@@ -4,6 +4,7 @@
 #include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/base/config_error.hpp>
+#include <resilience/policies/bulkhead_partition.hpp>
 #include <resilience/policies/keyed.hpp>
 #include <string>
 #include <thread>
@@ -78,6 +79,15 @@ TEST(Keyed, does_not_forget_a_bulkhead_with_permits_out) {
     EXPECT_EQ(per_tenant.sweep(start + 24h), 0U);
     EXPECT_FALSE(per_tenant.try_acquire(7, start).has_value());
     EXPECT_FALSE(per_tenant.try_acquire(8, start).has_value());
+}
+
+TEST(Keyed, does_not_forget_a_bulkhead_with_a_partition) {
+    Keyed<Bulkhead> per_tenant{"per_tenant", {.max_concurrent = 2, .queue_size = 1, .record_wait = true}, few(10)};
+    {
+        const BulkheadPartition part = per_tenant.at(7, start)->partition("part", {.reserved = 1});
+        EXPECT_EQ(per_tenant.sweep(start + 24h), 0U);
+    }
+    EXPECT_EQ(per_tenant.sweep(start + 24h), 1U);
 }
 
 TEST(Keyed, makes_room_with_the_key_that_was_not_asked_for_longest) {

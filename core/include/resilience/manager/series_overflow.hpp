@@ -26,7 +26,8 @@ struct SeriesOverflow {
 };
 
 // Adds everything that only ever rises, each reason and each change of state by itself. States, limits, what is in
-// flight and latencies on another scale stay what they are in `sum`. Throws std::bad_alloc for circuit breakers only.
+// flight, partitions and latencies on another scale stay what they are in `sum`. Throws std::bad_alloc for circuit
+// breakers and bulkheads only.
 void add_counters(CircuitBreakerStats& sum, const CircuitBreakerStats& more);
 void add_counters(RateLimiterStats& sum, const RateLimiterStats& more);
 void add_counters(BulkheadStats& sum, const BulkheadStats& more);

@@ -32,7 +32,7 @@
 // waits until the threads that sleep there have left.
 // Cost: try_acquire one load and one CAS, the return one subtraction, a refusal one load and one striped counter; no
 // lock, no allocation, no clock. A wait takes a short lock, as does the return that serves it. 256 bytes, counters for
-// two hardware threads included, 80 more with a queue; 8 bytes for a permit.
+// two hardware threads included, 80 more with a queue, 600 with `record_wait`; 8 bytes for a permit.
 
 #include <atomic>
 #include <cstddef>
@@ -87,8 +87,8 @@ class alignas(cache_line) Bulkhead {
     void set_max_concurrent(std::uint32_t max_concurrent);
 
     // A part of the callers gets `reserved` places that nobody else can take; bulkhead_partition.hpp is to be included.
-    // Throws ConfigError for a bad name and for more than is left; what is out stays out. From then on
-    // set_max_concurrent refuses a limit below all that is reserved, except 0.
+    // Throws ConfigError for a bad name, for one that another of its partitions bears and for more than is left; what
+    // is out stays out. From then on set_max_concurrent refuses a limit below all that is reserved, except 0.
     [[nodiscard]] BulkheadPartition partition(std::string_view name, PartitionConfig config);
 
     // Calls in pipelines that come from now on wait for at most this long; those that wait keep their own limit.
@@ -98,7 +98,8 @@ class alignas(cache_line) Bulkhead {
     // stay valid. For good.
     void close();
 
-    // Takes two short locks that a call takes only when it waits.
+    // Takes two short locks that a call takes only when it waits. Its permits carry no clock: how long the oldest of
+    // them has been out is not known. Throws std::bad_alloc, with partitions or record_wait only.
     [[nodiscard]] BulkheadStats stats(TimePoint now = Clock::now()) const;
 
     // Empty when unnamed; lives as long as the process.
@@ -108,7 +109,8 @@ class alignas(cache_line) Bulkhead {
     [[nodiscard]] BulkheadConfig config() const noexcept {
         return {.max_concurrent = max_concurrent_.load(std::memory_order_relaxed),
                 .queue_size = line_.queue_size(),
-                .max_wait = max_wait()};
+                .max_wait = max_wait(),
+                .record_wait = line_.records()};
     }
     [[nodiscard]] Duration max_wait() const noexcept { return Duration{max_wait_.load(std::memory_order_relaxed)}; }
 
@@ -166,8 +168,8 @@ class alignas(cache_line) Bulkhead {
             publish_finished(result, now);
     }
     RejectionReason count_refusal(TimePoint now) noexcept;
-    void reserve(std::string_view partition, std::uint32_t places);
-    void return_reserved(std::uint32_t places) noexcept;
+    void take_in(BulkheadPartition& partition);
+    void let_go(BulkheadPartition& partition) noexcept;
     [[nodiscard]] bool lets_partitions_in() const noexcept {
         return !closed_.load(std::memory_order_relaxed) && max_concurrent_.load(std::memory_order_relaxed) != 0;
     }
@@ -179,12 +181,13 @@ class alignas(cache_line) Bulkhead {
 
     BulkheadLine line_;
     std::atomic<std::uint32_t> max_concurrent_;  // what was last set; the line obeys it less `reserved_`, 0 once closed
-    std::uint32_t reserved_ = 0;                 // by partitions; guarded by the lock of the levers
+    std::uint32_t reserved_ = 0;                 // by partitions; guarded, as their list, by the lock of the levers
     std::atomic<std::int64_t> max_wait_;
     std::atomic<bool> closed_{false};
     std::string_view name_;
     StripedCounters<counters> counters_;
     EventChannel events_;
+    BulkheadPartition* partitions_ = nullptr;
 };
 
 // One place in a bulkhead. Move-only; the empty permit (default-made, moved from, settled) holds none.

@@ -18,6 +18,7 @@
 #include <optional>
 #include <resilience/base/atomics.hpp>
 #include <resilience/base/waiter.hpp>
+#include <resilience/measure/latency_histogram.hpp>
 #include <resilience/policies/bulkhead_word.hpp>
 
 namespace resilience::inline v1 {
@@ -34,9 +35,12 @@ class BasicBulkheadLine {
         std::optional<TimePoint> oldest_since{};
     };
 
-    // `queue_size` places to wait. Allocates the line if there are any; throws std::bad_alloc.
-    BasicBulkheadLine(std::uint32_t limit, std::uint32_t queue_size)
-        : limit_(limit), queue_size_(queue_size), room_(queue_size == 0 ? nullptr : std::make_unique<Room>()) {}
+    // `queue_size` places to wait. Allocates the line if there are any; throws std::bad_alloc. Waits are recorded only
+    // where there is a line.
+    BasicBulkheadLine(std::uint32_t limit, std::uint32_t queue_size, bool record_wait = false)
+        : limit_(limit), queue_size_(queue_size), room_(queue_size == 0 ? nullptr : std::make_unique<Room>()) {
+        if (record_wait && room_ != nullptr) room_->waits = std::make_unique<Waits>();
+    }
     ~BasicBulkheadLine() = default;
     BasicBulkheadLine(const BasicBulkheadLine&) = delete;
     BasicBulkheadLine& operator=(const BasicBulkheadLine&) = delete;
@@ -114,17 +118,37 @@ class BasicBulkheadLine {
         if (const Waiter* const first = room_->list.front()) waiting.oldest_since = first->since;
         return waiting;
     }
+    [[nodiscard]] bool records() const noexcept { return room_ != nullptr && room_->waits != nullptr; }
+    // How long somebody waited who was served from the line and makes use of it. Only where it records().
+    void record(Duration waited) noexcept { room_->waits->of_served.add(waited); }
+    // How long everybody waited who got in: 0 for those who never stood in the line. Throws std::bad_alloc.
+    [[nodiscard]] std::optional<LatencyPicture> waits() const {
+        if (!records()) return std::nullopt;
+        LatencyPicture picture = room_->waits->of_served.picture();
+        const std::lock_guard lock(room_->mutex);
+        // Both under the lock under which the line is served: what was admitted otherwise only grows.
+        const std::uint64_t at_once = word_.read().admitted - room_->waits->served;
+        picture.buckets.front() += at_once;
+        picture.count += at_once;
+        return picture;
+    }
     // No thread that sleeps here is still between joining and leaving.
     [[nodiscard]] bool empty_of_sleepers() const noexcept {
         return room_ == nullptr || room_->sleepers.load(std::memory_order_acquire) == 0;
     }
 
   private:
+    struct Waits {
+        // One stripe: whoever was served has been through the lock of the line anyway.
+        BasicLatencyHistogram<Atomics> of_served{LatencyScale::standard(), 1};
+        std::uint64_t served = 0;  // guarded by the lock of the line
+    };
     struct Room {
         mutable typename Atomics::Mutex mutex;
         BasicWaitList<Atomics> list;
         bool closed = false;
         typename Atomics::template Atomic<std::uint32_t> sleepers{0};
+        std::unique_ptr<Waits> waits{};
     };
 
     [[gnu::cold, gnu::noinline]] void serve() noexcept {
@@ -140,6 +164,7 @@ class BasicBulkheadLine {
         while (Waiter* const first = room_->list.front()) {
             if (!word_.admit_waiter(limit, room_->list.size() == 1)) return;
             room_->list.remove(*first);
+            if (room_->waits != nullptr) ++room_->waits->served;
             deliveries.end(*first, false);
         }
     }

@@ -8,9 +8,8 @@
 //     auto permit = checkout.try_acquire();       // one of its 10, else one of the 28 that everybody shares
 //
 // Promises:
-// - `reserved` calls of the partition can run at once, whatever everybody else does. Callers of the bulkhead itself,
-// and
-//   partitions beyond what they reserved, share the rest: max_concurrent less all that is reserved.
+// - `reserved` calls of the partition can run at once, whatever everybody else does. Callers of the bulkhead itself
+//   share the rest (max_concurrent less all that is reserved) with partitions that need more than they reserved.
 // - A partition holds places of the rest only while all of its own are in use, and gives those back first.
 // - Never more than max_concurrent permits are out in all, except those given out before a limit was lowered or a
 //   partition was made.
@@ -23,9 +22,9 @@
 //
 // Threads: every member from any. It is neither copied nor moved, must outlive its permits (debug builds abort when it
 // is destroyed while one is out), and the bulkhead must outlive it. Its destructor returns what it reserved to the
-// rest. It is a gate of its own in a pipeline: `Pipeline guarded{checkout};`. A bulkhead without partitions pays
-// nothing. Cost: one load and one CAS for a place of its own, as much again and that of the bulkhead for one of the
-// rest, and one striped counter each; no lock, no allocation.
+// rest. It is a gate of its own in a pipeline: `Pipeline guarded{checkout};`. As long as it lives, the bulkhead's stats
+// list it. A bulkhead without partitions pays nothing. Cost: one load and one CAS for a place of its own, as much again
+// and that of the bulkhead for one of the rest, and one striped counter each; no lock, no allocation.
 
 #include <cstddef>
 #include <cstdint>
@@ -40,18 +39,6 @@
 #include <utility>
 
 namespace resilience::inline v1 {
-
-// requests = admitted_reserved + admitted_shared + rejected in every picture, and shared_in_use is 0 unless
-// reserved_in_use is `reserved`.
-struct BulkheadPartitionStats {
-    std::uint32_t reserved = 0;
-    std::uint32_t reserved_in_use = 0;
-    std::uint32_t shared_in_use = 0;
-    std::uint64_t requests = 0;
-    std::uint64_t admitted_reserved = 0;
-    std::uint64_t admitted_shared = 0;
-    std::uint64_t rejected = 0;
-};
 
 class BulkheadPartition {
   public:
@@ -73,6 +60,7 @@ class BulkheadPartition {
     [[nodiscard]] std::string_view name() const noexcept { return name_; }
 
   private:
+    friend class Bulkhead;
     enum Counter : std::size_t { reserved_admissions, shared_admissions, refusals, counters };
 
     Admission<Permit> acquire(TimePoint now) noexcept;
@@ -80,6 +68,7 @@ class BulkheadPartition {
     void settle(CallResult result, TimePoint now) noexcept;
 
     Bulkhead& bulkhead_;
+    BulkheadPartition* next_ = nullptr;  // in the bulkhead's list; guarded by the lock of the levers
     std::string_view name_;
     BulkheadPartitionWord word_;
     StripedCounters<counters> counters_;
