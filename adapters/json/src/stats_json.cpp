@@ -46,7 +46,7 @@ Json transitions_json(const std::vector<CircuitBreakerStats::Transition>& transi
     return counts;
 }
 
-// Of no call there is no quantile; a breaker that keeps no latencies has none of this.
+// Of no call there is no quantile; a policy that keeps no durations has none of this.
 Json latency_json(const std::optional<LatencyPicture>& latency) {
     if (!latency) return nullptr;
     const auto quantile = [&](double share) {
@@ -120,6 +120,7 @@ Json json_of(const RateLimiterStats& stats) {
             {"available_tokens", stats.available_tokens},
             {"refill_rate_per_second", stats.refill_rate},
             {"waiting", stats.waiting},
+            {"oldest_waiter_seconds", seconds_or_null(stats.oldest_waiter)},
             {"closed", stats.closed},
             {"requests_total", stats.requests},
             {"admitted_total", stats.admitted},
@@ -133,6 +134,20 @@ Json json_of(const RateLimiterStats& stats) {
             {"events_dropped_total", stats.events_dropped}};
 }
 
+Json partitions_json(const std::vector<BulkheadPartitionStats>& partitions) {
+    Json section = Json::object();
+    for (const BulkheadPartitionStats& each : partitions) {
+        section[std::string(each.name)] = {
+            {"reserved", each.reserved},
+            {"reserved_in_use", each.reserved_in_use},
+            {"shared_in_use", each.shared_in_use},
+            {"requests_total", each.requests},
+            {"admitted_total", {{"reserved", each.admitted_reserved}, {"shared", each.admitted_shared}}},
+            {"rejected_total", each.rejected}};
+    }
+    return section;
+}
+
 Json json_of(const BulkheadStats& stats) {
     return {{"in_use", stats.in_use},
             {"max_concurrent", stats.max_concurrent},
@@ -144,6 +159,8 @@ Json json_of(const BulkheadStats& stats) {
             {"admitted_total", stats.admitted},
             {"settled_total", stats.settled},
             {"rejected_total", counts_json(stats.rejected.by_reason())},
+            {"wait_seconds", latency_json(stats.wait)},
+            {"partitions", partitions_json(stats.partitions)},
             {"listener_exceptions_total", stats.listener_exceptions},
             {"events_dropped_total", stats.events_dropped}};
 }
@@ -158,6 +175,9 @@ Json json_of(const RetryStats& stats) {
             {"attempts_total", stats.attempts},
             {"retries_total", stats.retries},
             {"sleeping", stats.sleeping},
+            {"budget_rejections_total", stats.budget_rejections},
+            {"budget", stats.budget ? Json{{"balance", stats.budget->balance}, {"capacity", stats.budget->capacity}}
+                                    : Json(nullptr)},
             {"hook_exceptions_total", stats.hook_exceptions},
             {"listener_exceptions_total", stats.listener_exceptions},
             {"events_dropped_total", stats.events_dropped}};

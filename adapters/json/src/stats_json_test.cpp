@@ -9,6 +9,7 @@
 #include <resilience/base/version.hpp>
 #include <resilience/json/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -59,7 +60,21 @@ ResilienceStats one_of_each() {
     bulkhead.queue_size = 10;
     bulkhead.queue_depth = 3;
     bulkhead.oldest_waiter = 250ms;
+    LatencyHistogram waits;
+    for (const Duration waited : {0ms, 0ms, 0ms, 40ms}) waits.add(waited);
+    bulkhead.wait = waits.picture();
+    bulkhead.partitions = {{.name = "check\"out",
+                            .reserved = 2,
+                            .reserved_in_use = 2,
+                            .shared_in_use = 1,
+                            .requests = 9,
+                            .admitted_reserved = 5,
+                            .admitted_shared = 3,
+                            .rejected = 1}};
     stats.retries["reads"].success_first = 880;
+    stats.retries["reads"].budget_rejections = 6;
+    stats.retries["reads"].budget = {.balance = 7.5, .capacity = 10};
+    stats.rate_limiters["payment_api"].oldest_waiter = 1500ms;
     return stats;
 }
 
@@ -155,6 +170,26 @@ TEST(StatsJson, has_health_probes_where_a_probe_was_set_only) {
         "succeeded_total":6,"failed_total":5,"timed_out_total":4,"undecided_total":3,"overlapped_total":2})"));
 }
 
+TEST(StatsJson, says_what_waits_who_has_places_reserved_and_what_a_budget_has_left) {
+    const std::pair<const char*, Parsed> rows[] = {
+        {"/bulkheads/payment_api/wait_seconds/p50", 0.00001},  // the edge of the first bucket
+        {"/bulkheads/payment_api/wait_seconds/max", 0.04},
+        {"/bulkheads/payment_api/partitions/check\"out/reserved", 2},
+        {"/bulkheads/payment_api/partitions/check\"out/reserved_in_use", 2},
+        {"/bulkheads/payment_api/partitions/check\"out/shared_in_use", 1},
+        {"/bulkheads/payment_api/partitions/check\"out/requests_total", 9},
+        {"/bulkheads/payment_api/partitions/check\"out/admitted_total/reserved", 5},
+        {"/bulkheads/payment_api/partitions/check\"out/admitted_total/shared", 3},
+        {"/bulkheads/payment_api/partitions/check\"out/rejected_total", 1},
+        {"/rate_limiters/payment_api/oldest_waiter_seconds", 1.5},
+        {"/retries/reads/budget_rejections_total", 6},
+        {"/retries/reads/budget/balance", 7.5},
+        {"/retries/reads/budget/capacity", 10},
+    };
+    const auto document = Parsed::parse(to_json_text(one_of_each()));
+    for (const auto& [pointer, value] : rows) EXPECT_EQ(document.at(Parsed::json_pointer(pointer)), value) << pointer;
+}
+
 TEST(StatsJson, writes_what_does_not_exist_as_null) {
     ResilienceStats stats;
     stats.circuit_breakers["fresh"];
@@ -164,6 +199,15 @@ TEST(StatsJson, writes_what_does_not_exist_as_null) {
     }
     EXPECT_TRUE(breaker.at("window").at("failure_ratio").is_null());
     EXPECT_TRUE(breaker.at("half_open").at("oldest_probe_seconds").is_null());
+    stats.bulkheads["fresh"];
+    stats.rate_limiters["fresh"];
+    stats.retries["fresh"];
+    const auto document = Parsed::parse(to_json_text(stats));
+    EXPECT_TRUE(document["bulkheads"]["fresh"].at("oldest_waiter_seconds").is_null());
+    EXPECT_TRUE(document["bulkheads"]["fresh"].at("wait_seconds").is_null());
+    EXPECT_EQ(document["bulkheads"]["fresh"].at("partitions"), Parsed::object());
+    EXPECT_TRUE(document["rate_limiters"]["fresh"].at("oldest_waiter_seconds").is_null());
+    EXPECT_TRUE(document["retries"]["fresh"].at("budget").is_null());
     const Parsed health = Parsed::parse(to_json_text(stats, HealthRules{.max_open_circuits = std::nullopt}))["health"];
     EXPECT_TRUE(health.at("max_open_circuits").is_null());
 }

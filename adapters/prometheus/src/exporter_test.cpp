@@ -21,6 +21,18 @@ void show_slow_calls(CircuitBreakerStats& breaker) {
     breaker.slow = 3;
 }
 
+// What only waiting, partitions and budgets bring.
+void add_options(ResilienceStats& stats) {
+    auto& bulkhead = stats.bulkheads["pay"];
+    bulkhead.wait = stats.circuit_breakers["pay"].latency;
+    bulkhead.partitions = {
+        {.name = "checkout", .reserved = 10, .reserved_in_use = 10, .shared_in_use = 3, .requests = 70, .rejected = 4}};
+    stats.rate_limiters["pay"].oldest_waiter = 1500ms;
+    auto& retry = stats.retries["reads"];
+    retry.budget_rejections = 6;
+    retry.budget = {.balance = 7.5, .capacity = 10};
+}
+
 ResilienceStats one_of_each() {
     ResilienceStats stats;
     auto& breaker = stats.circuit_breakers["pay"];
@@ -78,6 +90,7 @@ ResilienceStats one_of_each() {
     retry.sleeping = 4;
     retry.listener_exceptions = 3;
     retry.events_dropped = 30;
+    add_options(stats);
     return stats;
 }
 
@@ -122,12 +135,21 @@ const PromisedFamily promised_families[] = {
     {"bulkhead_queue_size", "gauge", "Places in the queue."},
     {"bulkhead_queue_depth", "gauge", "Waiters."},
     {"bulkhead_oldest_waiter_seconds", "gauge", "Age of the oldest waiter."},
+    {"bulkhead_wait_seconds", "histogram", "Time from request to permit."},
+    {"bulkhead_partition_in_use", "gauge", "Permits out, of its own places and of those that everybody shares."},
+    {"bulkhead_partition_reserved", "gauge", "Places of its own."},
+    {"bulkhead_partition_requests_total", "counter", "Requests for a permit."},
+    {"bulkhead_partition_rejections_total", "counter", "Requests refused."},
     {"rate_limiter_waiting", "gauge", "Callers in the queue."},
+    {"rate_limiter_oldest_waiter_seconds", "gauge", "Age of the oldest waiter."},
     {"bulkhead_requests_total", "counter", "Requests for a permit."},
     {"bulkhead_rejections_total", "counter", "Requests refused."},
     {"retry_calls_total", "counter", "Calls by how they ended."},
     {"retry_attempts_total", "counter", "Attempts, the first included."},
     {"retry_sleeping", "gauge", "Calls in backoff."},
+    {"retry_budget_rejections_total", "counter", "Retries the budget refused."},
+    {"retry_budget_balance", "gauge", "Retries that may start now."},
+    {"retry_budget_capacity", "gauge", "Retries that may start at most."},
     {"build_info", "gauge", "1."},
     {"health_status", "gauge", "1 for the current status."},
     {"ready", "gauge", "1 when /readyz says 200."},
@@ -193,6 +215,16 @@ const PromisedSeries series_of_one_of_each[] = {
     {R"(rate_limiter_available_tokens{service="pay"})", 412},
     {R"(rate_limiter_capacity{service="pay"})", 1000},
     {R"(bulkhead_in_use{service="pay"})", 12},
+    {R"(bulkhead_wait_seconds_bucket{service="pay",le="0.005"})", 2},
+    {R"(bulkhead_wait_seconds_count{service="pay"})", 4},
+    {R"(bulkhead_partition_in_use{service="pay",partition="checkout"})", 13},
+    {R"(bulkhead_partition_reserved{service="pay",partition="checkout"})", 10},
+    {R"(bulkhead_partition_requests_total{service="pay",partition="checkout"})", 70},
+    {R"(bulkhead_partition_rejections_total{service="pay",partition="checkout"})", 4},
+    {R"(rate_limiter_oldest_waiter_seconds{service="pay"})", 1.5},
+    {R"(retry_budget_rejections_total{service="reads"})", 6},
+    {R"(retry_budget_balance{service="reads"})", 7.5},
+    {R"(retry_budget_capacity{service="reads"})", 10},
     {R"(bulkhead_max_concurrent{service="pay"})", 50},
     {R"(bulkhead_queue_size{service="pay"})", 10},
     {R"(bulkhead_queue_depth{service="pay"})", 3},

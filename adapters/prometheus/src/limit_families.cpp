@@ -18,6 +18,8 @@ constexpr PlainFamily<LimiterStats> limiter_families[] = {
      counted<&LimiterStats::available_tokens>},
     {"rate_limiter_capacity", "Largest burst.", MetricType::Gauge, counted<&LimiterStats::capacity>},
     {"rate_limiter_waiting", "Callers in the queue.", MetricType::Gauge, counted<&LimiterStats::waiting>},
+    {"rate_limiter_oldest_waiter_seconds", "Age of the oldest waiter.", MetricType::Gauge,
+     [](const LimiterStats& stats) -> std::optional<double> { return seconds_or_zero(stats.oldest_waiter); }},
 };
 
 constexpr PlainFamily<BulkheadStats> bulkhead_families[] = {
@@ -33,7 +35,58 @@ constexpr PlainFamily<BulkheadStats> bulkhead_families[] = {
 constexpr PlainFamily<RetryStats> retry_families[] = {
     {"retry_attempts_total", "Attempts, the first included.", MetricType::Counter, counted<&RetryStats::attempts>},
     {"retry_sleeping", "Calls in backoff.", MetricType::Gauge, counted<&RetryStats::sleeping>},
+    {"retry_budget_rejections_total", "Retries the budget refused.", MetricType::Counter,
+     counted<&RetryStats::budget_rejections>},
+    {"retry_budget_balance", "Retries that may start now.", MetricType::Gauge,
+     [](const RetryStats& stats) -> std::optional<double> {
+         return stats.budget ? std::optional(stats.budget->balance) : std::nullopt;
+     }},
+    {"retry_budget_capacity", "Retries that may start at most.", MetricType::Gauge,
+     [](const RetryStats& stats) -> std::optional<double> {
+         return stats.budget ? std::optional(stats.budget->capacity) : std::nullopt;
+     }},
 };
+
+struct PartitionFamily {
+    std::string_view name;
+    std::string_view help;
+    MetricType type;
+    double (*value)(const BulkheadPartitionStats&);
+};
+
+constexpr PartitionFamily partition_families[] = {
+    {"bulkhead_partition_in_use", "Permits out, of its own places and of those that everybody shares.",
+     MetricType::Gauge,
+     [](const BulkheadPartitionStats& stats) { return count(stats.reserved_in_use) + count(stats.shared_in_use); }},
+    {"bulkhead_partition_reserved", "Places of its own.", MetricType::Gauge,
+     [](const BulkheadPartitionStats& stats) { return count(stats.reserved); }},
+    {"bulkhead_partition_requests_total", "Requests for a permit.", MetricType::Counter,
+     [](const BulkheadPartitionStats& stats) { return count(stats.requests); }},
+    {"bulkhead_partition_rejections_total", "Requests refused.", MetricType::Counter,
+     [](const BulkheadPartitionStats& stats) { return count(stats.rejected); }},
+};
+
+// Of bulkheads with series of their own: under one name for all others, partitions would say nothing.
+void add_partitions(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads) {
+    for (const PartitionFamily& row : partition_families) {
+        Family family{row.name, row.help, row.type};
+        for (const auto& [name, stats] : bulkheads.each) {
+            for (const BulkheadPartitionStats& each : stats.partitions) {
+                family.add(row.value(each), {{"service", name}, {"partition", each.name}});
+            }
+        }
+        std::move(family).move_to(sink);
+    }
+}
+
+// Of the bulkheads that record waits.
+void add_waits(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads, std::span<const Duration> edges) {
+    Family family{"bulkhead_wait_seconds", "Time from request to permit.", MetricType::Histogram};
+    bulkheads.each_with_counters([&](std::string_view name, const BulkheadStats& stats) {
+        if (stats.wait) family.add(*stats.wait, edges, name);
+    });
+    std::move(family).move_to(sink);
+}
 
 }  // namespace
 
@@ -41,7 +94,8 @@ void add_rate_limiters(const FamilySink& sink, const Shown<RateLimiterStats>& li
     add_plain_families<RateLimiterStats>(sink, limiter_families, limiters);
 }
 
-void add_bulkheads(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads) {
+void add_bulkheads(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads,
+                   std::span<const Duration> latency_buckets) {
     add_plain_families<BulkheadStats>(sink, bulkhead_families, bulkheads);
     Family family{"bulkhead_rejections_total", "Requests refused.", MetricType::Counter, bulkheads.size() * 6};
     bulkheads.each_with_counters([&](std::string_view name, const BulkheadStats& stats) {
@@ -50,6 +104,8 @@ void add_bulkheads(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads
         }
     });
     std::move(family).move_to(sink);
+    add_waits(sink, bulkheads, latency_buckets);
+    add_partitions(sink, bulkheads);
 }
 
 void add_retries(const FamilySink& sink, const Shown<RetryStats>& retries) {

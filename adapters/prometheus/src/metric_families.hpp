@@ -39,7 +39,8 @@ void add_circuit_breakers(const FamilySink& sink, const Shown<CircuitBreakerStat
                           std::span<const Duration> latency_buckets);
 void add_operations(const FamilySink& sink, const Shown<CircuitBreakerStats>& breakers);
 void add_rate_limiters(const FamilySink& sink, const Shown<RateLimiterStats>& limiters);
-void add_bulkheads(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads);
+void add_bulkheads(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads,
+                   std::span<const Duration> latency_buckets);
 void add_retries(const FamilySink& sink, const Shown<RetryStats>& retries);
 void add_process(const FamilySink& sink, const ResilienceStats& stats, const Health& health);
 
