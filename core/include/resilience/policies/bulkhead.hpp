@@ -32,7 +32,8 @@
 // waits until the threads that sleep there have left.
 // Cost: try_acquire one load and one CAS, the return one subtraction, a refusal one load and one striped counter; no
 // lock, no allocation, no clock. A wait takes a short lock, as does the return that serves it. 256 bytes, counters for
-// two hardware threads included, 80 more with a queue, 600 with `record_wait`; 8 bytes for a permit.
+// two hardware threads included, 80 more with a queue, and a histogram of one stripe with `record_wait`; 8 bytes for a
+// permit.
 
 #include <atomic>
 #include <cstddef>

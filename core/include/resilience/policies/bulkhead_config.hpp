@@ -25,8 +25,8 @@ struct BulkheadConfig {
     // pipeline never waits here. `acquire_for` brings its own.
     Duration max_wait = Duration::max();
 
-    // Keep how long calls wait for their permit: BulkheadStats::wait and a histogram among the metrics. A call that
-    // gets in at once costs nothing more, one that waits about 100 instructions; 512 bytes. Refused without a queue,
+    // Keep how long calls wait for their permit: BulkheadStats::wait and a histogram among the metrics, of one stripe.
+    // A call that gets in at once costs nothing more, one that waits about 100 instructions. Refused without a queue,
     // where nobody waits.
     bool record_wait = false;
 
