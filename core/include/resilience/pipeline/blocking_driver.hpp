@@ -60,6 +60,10 @@ class ErasedDriver {
     [[nodiscard]] auto& policy() const noexcept {
         return call_.pipeline.template policy<Index>();
     }
+    template <int Index>
+    [[nodiscard]] const auto& held() const noexcept {
+        return call_.pipeline.template held<Index>();
+    }
     [[nodiscard]] CallState& call() const noexcept { return call_.state; }
     [[nodiscard]] ErasedDriver& cold() noexcept { return *this; }
     [[nodiscard]] Random& random() const noexcept { return call_.time.random(); }
@@ -129,6 +133,10 @@ class InlineDriver {
     template <int Index>
     [[nodiscard]] RESILIENCE_HOT auto& policy() const noexcept {
         return call_.pipeline.template policy<Index>();
+    }
+    template <int Index>
+    [[nodiscard]] RESILIENCE_HOT const auto& held() const noexcept {
+        return call_.pipeline.template held<Index>();
     }
     [[nodiscard]] CallState& call() const noexcept { return call_.state; }
     [[nodiscard]] Erased& cold() noexcept { return erased_; }

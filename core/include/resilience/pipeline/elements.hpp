@@ -123,21 +123,40 @@ struct ElementOf<Argument, RetryExecutor> {
 
 // ---- how the pipeline holds one policy
 template <class PolicyType>
-class HeldPolicy {
+class HeldPointer {
   public:
     using policy_type = PolicyType;
 
-    explicit HeldPolicy(PolicyType& borrowed) noexcept : policy_(&borrowed) {}
-    explicit HeldPolicy(std::shared_ptr<PolicyType> shared) noexcept
+    explicit HeldPointer(PolicyType& borrowed) noexcept : policy_(&borrowed) {}
+    explicit HeldPointer(std::shared_ptr<PolicyType> shared) noexcept
         : policy_(shared.get()), owner_(std::move(shared)) {}
     template <PolicyConfig Config>
-    explicit HeldPolicy(const Config& config) : HeldPolicy(std::make_shared<PolicyType>(config)) {}
+    explicit HeldPointer(const Config& config) : HeldPointer(std::make_shared<PolicyType>(config)) {}
 
     [[nodiscard]] PolicyType* get() const noexcept { return policy_; }
 
   private:
     PolicyType* policy_;
     std::shared_ptr<PolicyType> owner_;  // empty when borrowed
+};
+template <class PolicyType>
+class HeldPolicy : public HeldPointer<PolicyType> {
+  public:
+    using HeldPointer<PolicyType>::HeldPointer;
+};
+template <>
+class HeldPolicy<Retry> : public HeldPointer<Retry> {
+  public:
+    template <class Given>
+        requires std::constructible_from<HeldPointer<Retry>, Given>
+    explicit HeldPolicy(Given&& given)
+        : HeldPointer(std::forward<Given>(given)), has_extras_(get() != nullptr && get()->has_extras()) {}
+
+    // What the retry says of itself for good, kept where a call finds it without looking into the retry.
+    [[nodiscard]] bool has_extras() const noexcept { return has_extras_; }
+
+  private:
+    bool has_extras_;
 };
 template <class C>
 class HeldPolicy<ClassifyWith<C>> {

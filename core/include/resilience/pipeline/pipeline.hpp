@@ -145,14 +145,18 @@ class Pipeline {
     using Machine = typename detail::NestOf<Leaf, 0, Elements...>::type;
 
     template <int Index>
-    [[nodiscard]] RESILIENCE_HOT auto& policy() const noexcept {
+    [[nodiscard]] RESILIENCE_HOT const auto& held() const noexcept {
         constexpr detail::Place place = detail::place_of_policy<Index, Elements...>();
-        const auto& held = std::get<place.entry>(held_);
-        if constexpr (requires { held.inner(); }) {
-            return held.inner().template policy<place.number>();
+        const auto& entry = std::get<place.entry>(held_);
+        if constexpr (requires { entry.inner(); }) {
+            return entry.inner().template held<place.number>();
         } else {
-            return *held.get();
+            return entry;
         }
+    }
+    template <int Index>
+    [[nodiscard]] RESILIENCE_HOT auto& policy() const noexcept {
+        return *held<Index>().get();
     }
     [[nodiscard]] RESILIENCE_HOT const auto& classifier() const noexcept {
         if constexpr (detail::classifier_count<Elements...> == 1) {

@@ -18,7 +18,7 @@ class RetryStage {
 
     template <class Driver>
     RESILIENCE_HOT Step start(Driver& driver, CallContext& context, TimePoint now) {
-        if (driver.template policy<Index>().has_extras()) [[unlikely]]
+        if (driver.template held<Index>().has_extras()) [[unlikely]]
             return start_with_extras(driver.cold(), context, now);
         const Step step = inner_.start(driver, context, now);
         if (step.ok()) [[likely]] {

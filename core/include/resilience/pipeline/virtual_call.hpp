@@ -188,6 +188,10 @@ class VirtualFrameOf final
     [[nodiscard]] auto& policy() const noexcept {
         return pipeline_.template policy<Index>();
     }
+    template <int Index>
+    [[nodiscard]] const auto& held() const noexcept {
+        return pipeline_.template held<Index>();
+    }
     [[nodiscard]] CallState& call() noexcept { return call_; }
     [[nodiscard]] VirtualFrameOf& cold() noexcept { return *this; }
     [[nodiscard]] Random& random() noexcept { return time_.random(); }

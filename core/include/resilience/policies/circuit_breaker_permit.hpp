@@ -49,7 +49,7 @@ class [[nodiscard("dropping a permit counts the call as ignored")]] CircuitBreak
         CircuitBreaker* const breaker = std::exchange(breaker_, nullptr);
         if (breaker == nullptr) return;
         if (classifier_failed) [[unlikely]]
-            breaker->classifier_errors_.fetch_add(1, std::memory_order_relaxed);
+            return settle_unjudged(*breaker, passage_, result, now);
         breaker->settle(passage_, result, now);
     }
 
@@ -61,6 +61,13 @@ class [[nodiscard("dropping a permit counts the call as ignored")]] CircuitBreak
     friend class CircuitBreaker;
     friend struct detail::CircuitOperation;
     Permit(CircuitBreaker& breaker, Passage passage) noexcept : breaker_(&breaker), passage_(passage) {}
+
+    // Apart from the path of every call, which would hold all of settle() twice.
+    [[gnu::cold, gnu::noinline]] static void settle_unjudged(CircuitBreaker& breaker, Passage passage,
+                                                             CallResult result, TimePoint now) noexcept {
+        breaker.classifier_errors_.fetch_add(1, std::memory_order_relaxed);
+        breaker.settle(passage, result, now);
+    }
 
     // Nobody says when a permit is dropped, and a destructor reads no clock: the moment of admission is always true.
     void drop() noexcept {

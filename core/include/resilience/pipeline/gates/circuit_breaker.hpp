@@ -27,10 +27,13 @@ struct GateOf<CircuitBreaker> {
         return breaker.enter(now, permit, call.refusal());
     }
     RESILIENCE_HOT static void leave(Permit& permit, const Step& step, const CallState& call) noexcept {
-        // A classifier that throws asks for nothing.
-        if (step.is(Step::open_asked)) [[unlikely]]
-            return permit.settle_as_asked(step.result, step.at, call.open_for);
-        permit.settle(step.result, step.at, step.is(Step::classifier_failed));
+        // One test for both, of which a plain answer has neither.
+        if ((step.flags & (Step::open_asked | Step::classifier_failed)) != 0) [[unlikely]] {
+            // A classifier that throws asks for nothing.
+            if (step.is(Step::open_asked)) return permit.settle_as_asked(step.result, step.at, call.open_for);
+            return permit.settle(step.result, step.at, true);
+        }
+        permit.settle(step.result, step.at);
     }
 };
 
