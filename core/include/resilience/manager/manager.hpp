@@ -96,7 +96,7 @@ class ResilienceManager {
     // not by calls: a policy that was never seen by a sweep is looked at for the first time and stays, so that it goes
     // between `idle_for` and one interval of sweeping later. Never removed, however long:
     //  - what somebody else holds a shared_ptr of (a pipeline it was given to does);
-    //  - what has a call in flight, a waiter or a sleeping retry;
+    //  - what has a call in flight, a waiter, a sleeping retry or a partition;
     //  - what a fresh one would differ from: a circuit that is open or under a lever, a bucket that is not full, a rate
     //    or limit that was changed, a policy that was closed.
     // Reads the stats of every policy under the manager's lock; the number of names is bounded as in base/names.hpp,
