@@ -49,6 +49,7 @@
 #include <resilience/policies/health_probe.hpp>
 #include <resilience/policies/keyed.hpp>
 #include <resilience/policies/keyed_rate_limiter.hpp>
+#include <resilience/policies/keyed_reservation.hpp>
 #include <resilience/policies/manual_control.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/reservation.hpp>

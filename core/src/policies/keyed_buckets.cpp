@@ -10,7 +10,7 @@ namespace {
 // Places looked at for room, and with each new key anyway.
 constexpr std::size_t looks_for_room = 64;
 constexpr std::size_t looks_with_each_key = 4;
-constexpr std::uint64_t largest_count = (std::uint64_t{1} << 29) - 1;
+constexpr std::uint64_t largest_count = (std::uint64_t{1} << 28) - 1;
 
 std::int64_t held_in_range(Signed128 position) noexcept {
     constexpr Signed128 highest = token_position_moved - 1;
@@ -70,6 +70,7 @@ void KeyedBuckets::change_tier(std::size_t tier, const TierBlock& fresh) noexcep
         KeyedBucket* const bucket = table_.at(place);
         if (bucket == nullptr || bucket->tier != tier) continue;
         bucket->position = moved_position(old.level(bucket->position, at), old, fresh, at);
+        carried_over(*bucket);
     }
     // A key that is not held has as much missing as before, not as many tokens: it is new.
     const std::int64_t missing = old.capacity_units - old.level(absent_[tier], at);
@@ -88,7 +89,7 @@ bool KeyedBuckets::beyond_span(TimePoint now) const noexcept {
 
 bool KeyedBuckets::full_at(const KeyedBucket& bucket, TimePoint at) const noexcept {
     const TierBlock& block = *blocks_[bucket.tier];
-    return bucket.assigned == 0 && bucket.position <= grown_at(block, at) - block.capacity_units;
+    return !bucket.pinned() && bucket.position <= grown_at(block, at) - block.capacity_units;
 }
 
 double KeyedBuckets::nanoseconds_until_full(const KeyedBucket& bucket, TimePoint now) const noexcept {
@@ -103,6 +104,7 @@ void KeyedBuckets::switch_tier(KeyedBucket& bucket, std::uint8_t tier, TimePoint
     const TierBlock& from = *blocks_[bucket.tier];
     bucket.position = moved_position(from.level(bucket.position, newest_change_), from, *blocks_[tier], newest_change_);
     bucket.tier = tier & 7U;
+    carried_over(bucket);
 }
 
 KeyedAnswer::Kind KeyedBuckets::ask(const KeyedAsk& ask, KeyRoom& room, KeyedAnswer& answer) noexcept {
@@ -146,6 +148,8 @@ KeyedAnswer::Kind KeyedBuckets::ask(const KeyedAsk& ask, KeyRoom& room, KeyedAns
         }
     }
     bucket->position = base + units;
+    if (bucket->reserved != 0) [[unlikely]]
+        open_.find(ask.digest)->see(ask.now);
     count(bucket, ask, true);
     return KeyedAnswer::Kind::admitted;
 }
@@ -191,12 +195,8 @@ KeyedAnswer::Kind KeyedBuckets::assign(const KeyedAsk& ask, KeyRoom& room) noexc
         return KeyedAnswer::Kind::beyond_span;
     const std::uint8_t tier = ask.tier.value_or(0);
     KeyedBucket* bucket = table_.find(ask.digest);
-    if (bucket == nullptr) {
-        const std::int64_t position = absent_[tier];
-        bucket = add(ask, tier, room);
-        if (bucket == nullptr) return KeyedAnswer::Kind::load_shed;
-        bucket->position = position;
-    }
+    if (bucket == nullptr) bucket = hold(ask, tier, room);
+    if (bucket == nullptr) return KeyedAnswer::Kind::load_shed;
     if (bucket->tier != tier) switch_tier(*bucket, tier, ask.now);
     bucket->assigned = 1;
     return KeyedAnswer::Kind::admitted;
@@ -220,6 +220,14 @@ KeyedBucket* KeyedBuckets::add(const KeyedAsk& ask, std::uint8_t tier, KeyRoom& 
     bucket.is_number = ask.key.is_number() ? 1 : 0;
     bucket.tier = tier & 7U;
     return &bucket;
+}
+
+// A key that has taken nothing yet: as full as any that is new.
+KeyedBucket* KeyedBuckets::hold(const KeyedAsk& ask, std::uint8_t tier, KeyRoom& room) noexcept {
+    const std::int64_t position = absent_[tier];
+    KeyedBucket* const bucket = add(ask, tier, room);
+    if (bucket != nullptr) bucket->position = position;
+    return bucket;
 }
 
 std::size_t KeyedBuckets::sweep(std::size_t looks, TimePoint now, KeyRoom& room) noexcept {
@@ -246,7 +254,7 @@ bool KeyedBuckets::evict(TimePoint now, KeyRoom& room) noexcept {
             return true;
         }
         const double until = nanoseconds_until_full(bucket, now);
-        if (bucket.assigned == 0 && until < least) {
+        if (!bucket.pinned() && until < least) {
             least = until;
             soonest = bucket.digest;
         }

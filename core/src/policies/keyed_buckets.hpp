@@ -12,7 +12,9 @@
 #include <resilience/measure/key_table.hpp>
 #include <resilience/measure/key_view.hpp>
 #include <resilience/measure/token_block.hpp>
+#include <resilience/measure/token_bucket.hpp>
 #include <resilience/policies/keyed_rate_limiter_config.hpp>
+#include <resilience/policies/keyed_reservation.hpp>
 #include <string_view>
 
 namespace resilience::inline v1::detail {
@@ -29,16 +31,38 @@ struct KeyedBucket {
     std::uint64_t held : 1 = 0;
     std::uint64_t is_number : 1 = 0;
     std::uint64_t assigned : 1 = 0;
+    std::uint64_t reserved : 1 = 0;  // has open reservations
     std::uint64_t tier : 3 = 0;
-    std::uint64_t admitted : 29 = 0;
-    std::uint64_t rejected : 29 = 0;
+    std::uint64_t admitted : 28 = 0;
+    std::uint64_t rejected : 28 = 0;
 
     [[nodiscard]] bool empty() const noexcept { return held == 0; }
+    // May not be forgotten.
+    [[nodiscard]] bool pinned() const noexcept { return assigned != 0 || reserved != 0; }
     // True when the count has reached a power of two from 16 on: the moments to look at who is hot.
     bool count(bool was_admitted) noexcept;
     [[nodiscard]] std::uint64_t asked() const noexcept { return std::uint64_t{admitted} + rejected; }
 };
 static_assert(sizeof(KeyedBucket) == 32);
+
+// What a shard holds besides of a key that has open reservations: what a refund has to know and the bucket does not
+// say.
+struct OpenReservations {
+    // Of a key whose reservations return nothing any more.
+    static constexpr std::uint32_t last_epoch = 0xFFFF'FFFF;
+
+    KeyDigest digest;
+    std::uint64_t returned = 0;  // tokens that have come back
+    TimePoint seen{};            // the newest `now` at which something was taken
+    std::uint32_t open = 0;
+    std::uint32_t epoch = 0;  // changes when the position is carried over to other parameters
+
+    [[nodiscard]] bool empty() const noexcept { return open == 0; }
+    void see(TimePoint now) noexcept { seen = now > seen ? now : seen; }
+    // What was reserved before is not returned.
+    void begin_epoch() noexcept { epoch += epoch == last_epoch ? 0U : 1U; }
+};
+static_assert(sizeof(OpenReservations) == 40);
 
 // The text of a key that asks often.
 struct HotText {
@@ -85,6 +109,8 @@ class KeyedBuckets {
         std::uint64_t load_shed = 0;
         std::uint64_t evicted_full = 0;
         std::uint64_t evicted_live = 0;
+        std::uint64_t returned_tokens = 0;
+        std::uint64_t surplus_tokens = 0;
     };
 
     // Before any key: which parameters a tier has. The block outlives its use here.
@@ -97,6 +123,18 @@ class KeyedBuckets {
     [[nodiscard]] std::uint64_t available(const KeyDigest& digest, TimePoint now) noexcept;
     [[nodiscard]] KeyedAnswer::Kind assign(const KeyedAsk& ask, KeyRoom& room) noexcept;
     void release(const KeyDigest& digest) noexcept;
+
+    // As ask(); what is admitted is open, and its key held, until it is settled or dropped once.
+    [[nodiscard]] KeyedAnswer::Kind reserve(const KeyedAsk& ask, KeyRoom& room, KeyedAnswer& answer,
+                                            KeyedReserved& reserved) noexcept;
+    // Beyond the span nothing comes back, and what is owed is owed since its end.
+    TokenBucket::Settled settle(const KeyedReserved& reserved, std::uint64_t actual, TimePoint now) noexcept;
+    void drop(const KeyedReserved& reserved) noexcept;
+    // Gives back the memory of reservations that have ended.
+    void shrink_open() noexcept { open_.shrink(); }
+    // Whether some tier's origin lies too far before `now`.
+    [[nodiscard]] bool beyond_span(TimePoint now) const noexcept;
+
     // Forgets what is full since room.idle among the next `looks` places.
     std::size_t sweep(std::size_t looks, TimePoint now, KeyRoom& room) noexcept;
 
@@ -104,15 +142,21 @@ class KeyedBuckets {
     void count_unjudged() noexcept { ++counts_.load_shed; }
 
     [[nodiscard]] KeyTable<KeyedBucket>& table() noexcept { return table_; }
+    [[nodiscard]] std::size_t bytes() const noexcept { return table_.bytes() + open_.bytes(); }
+    // Keys that have open reservations.
+    [[nodiscard]] std::size_t keys_reserved() const noexcept { return open_.size(); }
     [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
     [[nodiscard]] std::optional<std::string_view> text_of(const KeyDigest& digest) const noexcept;
 
   private:
-    [[nodiscard]] bool beyond_span(TimePoint now) const noexcept;
     [[nodiscard]] bool full_at(const KeyedBucket& bucket, TimePoint at) const noexcept;
     [[nodiscard]] double nanoseconds_until_full(const KeyedBucket& bucket, TimePoint now) const noexcept;
     void switch_tier(KeyedBucket& bucket, std::uint8_t tier, TimePoint now) noexcept;
     [[nodiscard]] KeyedBucket* add(const KeyedAsk& ask, std::uint8_t tier, KeyRoom& room) noexcept;
+    [[nodiscard]] KeyedBucket* hold(const KeyedAsk& ask, std::uint8_t tier, KeyRoom& room) noexcept;
+    void carried_over(const KeyedBucket& bucket) noexcept;
+    std::uint64_t give_back(const KeyedReserved& reserved, std::uint64_t unused, TimePoint now) noexcept;
+    void charge(KeyedBucket& bucket, std::uint64_t surplus, TimePoint now) noexcept;
     [[nodiscard]] bool evict(TimePoint now, KeyRoom& room) noexcept;
     void forget_full(const KeyedBucket& bucket, TimePoint full_at) noexcept;
     void forget_live(const KeyedBucket& bucket, TimePoint now) noexcept;
@@ -121,6 +165,7 @@ class KeyedBuckets {
     void remember_text(const KeyedBucket& bucket, std::string_view text) noexcept;
 
     KeyTable<KeyedBucket> table_;
+    KeyTable<OpenReservations> open_;
     Counts counts_;
     std::size_t tiers_ = 0;
     // The newest moment at which a key or a tier changed: an older one would give the time between twice.

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "checked_name.hpp"
-#include "keyed_buckets.hpp"
+#include "keyed_shards.hpp"
 
 namespace resilience::inline v1 {
 namespace {
@@ -74,28 +74,6 @@ bool asked_more(const detail::KeyedBucket& one, const detail::KeyedBucket& other
 }
 
 }  // namespace
-
-struct KeyedRateLimiter::Ask : detail::KeyedAsk {};
-struct KeyedRateLimiter::Answer : detail::KeyedAnswer {
-    Kind kind = Kind::admitted;
-};
-
-struct alignas(cache_line) KeyedRateLimiter::Shard {
-    std::mutex mutex;
-    detail::KeyedBuckets buckets;
-};
-
-struct KeyedRateLimiter::Levers {
-    explicit Levers(const KeyedRateLimiterConfig& config)
-        : room{.max_keys = config.max_keys, .when_full = config.when_full, .idle = config.idle} {}
-
-    // Held by whoever changes parameters; before the locks of shards.
-    std::mutex mutex;
-    std::vector<KeyTierConfig> tiers;
-    std::array<std::unique_ptr<detail::TierBlock>, detail::most_tiers> blocks;
-    std::atomic<std::size_t> next_to_sweep{0};
-    detail::KeyRoom room;
-};
 
 struct KeyedRateLimiter::Checked {
     Checked(const std::string* given_name, KeyedRateLimiterConfig given) : config(std::move(given)) {
@@ -169,9 +147,7 @@ bool KeyedRateLimiter::ask(const Ask& ask, Answer& answer) const noexcept {
     }
 }
 
-std::expected<void, Rejection> KeyedRateLimiter::answer(const Ask& request) const noexcept {
-    Answer given;
-    if (ask(request, given)) return {};
+Rejection KeyedRateLimiter::refusal(const Ask& request, const Answer& given) const noexcept {
     Rejection why{.reason = RejectionReason::load_shed, .kind = PolicyKind::rate_limiter, .policy = name_};
     if (given.kind == Kind::rate_limited) {
         why.reason = RejectionReason::rate_limited;
@@ -181,7 +157,13 @@ std::expected<void, Rejection> KeyedRateLimiter::answer(const Ask& request) cons
         why.tokens_asked = request.tokens;
         why.capacity = given.capacity;
     }
-    return std::unexpected(why);
+    return why;
+}
+
+std::expected<void, Rejection> KeyedRateLimiter::answer(const Ask& request) const noexcept {
+    Answer given;
+    if (ask(request, given)) return {};
+    return std::unexpected(refusal(request, given));
 }
 
 bool KeyedRateLimiter::acquire(const KeyView& key, std::uint64_t tokens, TimePoint now) noexcept {
@@ -310,6 +292,7 @@ std::size_t KeyedRateLimiter::sweep(TimePoint now, std::size_t places) noexcept 
         const std::lock_guard lock(shard.mutex);
         const std::size_t looks = std::min(places, shard.buckets.table().places());
         removed += shard.buckets.sweep(looks, now, levers_->room);
+        shard.buckets.shrink_open();
         places -= looks;
     }
     return removed;
@@ -360,13 +343,16 @@ KeyedRateLimiterStats KeyedRateLimiter::stats() const noexcept {
         const std::lock_guard lock(shards_[shard].mutex);
         const auto& counts = shards_[shard].buckets.counts();
         stats.keys += shards_[shard].buckets.table().size();
-        stats.bytes += shards_[shard].buckets.table().bytes();
+        stats.keys_reserved += shards_[shard].buckets.keys_reserved();
+        stats.bytes += shards_[shard].buckets.bytes();
         stats.evicted_full_total += counts.evicted_full;
         stats.evicted_live_total += counts.evicted_live;
         stats.rejected.rate_limited += counts.rate_limited;
         stats.rejected.exceeds_capacity += counts.exceeds_capacity;
         stats.rejected.load_shed += counts.load_shed;
         stats.admitted += counts.admitted;
+        stats.returned_tokens += counts.returned_tokens;
+        stats.surplus_tokens += counts.surplus_tokens;
     }
     stats.requests = stats.admitted + stats.rejected.total();
     return stats;

@@ -66,6 +66,41 @@ TEST(KeyedRateLimiter, loses_nothing_when_a_new_key_finds_no_memory) {
     EXPECT_EQ(limiter.stats().keys, 10U);  // no refused key has kept a place
 }
 
+TEST(KeyedReservation, allocates_once_for_many_and_takes_nothing_when_there_is_no_memory) {
+    KeyedRateLimiterConfig config = tiers();
+    config.shards = 1;
+    KeyedRateLimiter limiter{config};
+    ASSERT_TRUE(limiter.acquire(1, 1, start));
+    fail_after = 0;
+    const auto refused = limiter.reserve(1, 4, start);
+    fail_after = for_tests::never;
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().reason, RejectionReason::load_shed);
+    EXPECT_EQ(limiter.available(1, start), 9U);
+    EXPECT_EQ(limiter.stats().requests, 2U);
+    {
+        const auto first = limiter.reserve(1, 1, start);
+    }
+    const std::size_t before = allocations;
+    for (int call = 0; call < 100; ++call) {
+        auto reservation = limiter.reserve(1, 4, start);
+        ASSERT_TRUE(reservation);
+        EXPECT_EQ(reservation->settle(0, start).returned, 4U);
+    }
+    EXPECT_EQ(allocations, before);
+    // 9.1 years need memory once: without it nothing comes back, and what is owed is owed.
+    auto unused = limiter.reserve(1, 4, start);
+    auto exceeded = limiter.reserve(1, 1, start);
+    ASSERT_TRUE(unused && exceeded);
+    const TimePoint later = TimePoint{Duration{std::int64_t{1} << 58}} + 1h;
+    fail_after = 0;
+    EXPECT_EQ(unused->settle(0, later).returned, 0U);
+    EXPECT_EQ(exceeded->settle(21, later).surplus, 20U);
+    fail_after = for_tests::never;
+    EXPECT_FALSE(limiter.acquire(1, 1, TimePoint{Duration{(std::int64_t{1} << 58) - 1}}));
+    EXPECT_EQ(limiter.stats().keys_reserved, 0U);
+}
+
 TEST(KeyedRateLimiter, changes_nothing_when_a_change_of_tier_finds_no_memory) {
     KeyedRateLimiter limiter{tiers()};
     const auto bronze = limiter.tier("bronze");

@@ -25,6 +25,14 @@
 // capacity: the bound is then the capacity at the window's start + the integral of the rate. Only a key that was
 // forgotten and comes back in a larger tier is full there: each such raise adds the difference of the capacities.
 //
+// Weights. A call weighs the tokens it asks for, from 0 to its tier's capacity; what a key may spend weighs its tier:
+//
+//     const std::uint64_t pages = 12;                                           // each page of an export is a token
+//     if (!per_user.acquire(user_id, pages)) return too_many_requests();
+//
+// Twice the weight of a key is a tier of twice the capacity and rate; twice the weight of a call is twice the tokens.
+// Where the weight is known only afterwards, `reserve` takes an estimate.
+//
 // Keys are not names: any bytes of any length, the empty text too, none of it kept but the digest (key_view.hpp) and
 // the text of some of the hottest. The hash is seeded at random in each limiter. 0 tokens are always admitted; more
 // than the capacity never. A refused request takes nothing, and a key that was never admitted is not held.
@@ -40,11 +48,13 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <resilience/base/admission.hpp>
 #include <resilience/base/call_context.hpp>
 #include <resilience/base/rejection.hpp>
 #include <resilience/base/time.hpp>
 #include <resilience/measure/key_view.hpp>
 #include <resilience/policies/keyed_rate_limiter_config.hpp>
+#include <resilience/policies/keyed_reservation.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,6 +100,13 @@ class KeyedRateLimiter {
     [[nodiscard]] std::expected<void, Rejection> try_acquire(const KeyView& key, Tier tier, std::uint64_t tokens = 1,
                                                              TimePoint now = Clock::now()) noexcept;
 
+    // Takes an estimate from the key's bucket, to be settled when the true cost is known; keyed_reservation.hpp says
+    // what that promises. Refuses as try_acquire does.
+    [[nodiscard]] Admission<KeyedReservation> reserve(const KeyView& key, std::uint64_t estimate,
+                                                      TimePoint now = Clock::now()) noexcept;
+    [[nodiscard]] Admission<KeyedReservation> reserve(const KeyView& key, Tier tier, std::uint64_t estimate,
+                                                      TimePoint now = Clock::now()) noexcept;
+
     // The limiter as one key sees it, for a pipeline. The key is copied, and hashed only here.
     [[nodiscard]] KeyGate for_key(const KeyView& key) const;
     // Each call gives the key that tier.
@@ -126,6 +143,7 @@ class KeyedRateLimiter {
     [[nodiscard]] std::string_view name() const noexcept { return name_; }
 
   private:
+    friend class KeyedReservation;
     struct Shard;
     struct Levers;
     struct Checked;
@@ -135,7 +153,12 @@ class KeyedRateLimiter {
 
     Shard& shard_of(const KeyDigest& digest) const noexcept;
     bool ask(const Ask& ask, Answer& answer) const noexcept;
+    Rejection refusal(const Ask& ask, const Answer& answer) const noexcept;
     std::expected<void, Rejection> answer(const Ask& ask) const noexcept;
+    Admission<KeyedReservation> reserve(const Ask& ask) const noexcept;
+    KeyedReservation::Settled settle(const detail::KeyedReserved& reserved, std::uint64_t actual,
+                                     TimePoint now) const noexcept;
+    void drop(const detail::KeyedReserved& reserved) const noexcept;
     bool move_origins(TimePoint now) const noexcept;
 
     std::string_view name_;  // interned

@@ -73,9 +73,14 @@ struct KeyedRateLimiterStats {
     } rejected{};
     std::uint64_t requests = 0;  // calls that asked, whatever number of tokens
     std::uint64_t admitted = 0;
+    // With reservations only: keys that have open ones, and what settling has brought back and has charged beyond the
+    // estimates.
+    std::size_t keys_reserved = 0;
+    std::uint64_t returned_tokens = 0;
+    std::uint64_t surplus_tokens = 0;
 };
 
-// A key that asked often, counted from when it was last new. Beyond 2^29 both counts are halved.
+// A key that asked often, counted from when it was last new. Beyond 2^28 both counts are halved.
 struct HotKey {
     // A number in decimals. A text while the limiter remembers it: the first 48 bytes of the eight that asked most in
     // each shard; otherwise '#' and 32 hexadecimal digits, which are the same as long as the limiter lives.
