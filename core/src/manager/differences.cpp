@@ -4,7 +4,9 @@
 #include <charconv>
 #include <optional>
 #include <resilience/base/duration_text.hpp>
+#include <resilience/base/quoted_text.hpp>
 #include <string>
+#include <vector>
 
 namespace resilience::inline v1::detail {
 namespace {
@@ -29,6 +31,18 @@ std::string text_of(const std::optional<AdaptiveThreshold>& value) {
 std::string text_of(JitterKind value) { return std::string(to_string(value)); }
 // Rounded text could show two different durations as the same.
 std::string text_of(Duration value) { return duration_text(value) + " (" + std::to_string(value.count()) + " ns)"; }
+
+std::string text_of(WhenFull value) { return value == WhenFull::refuse_new ? "refuse_new" : "evict_idle"; }
+std::string text_of(const std::vector<KeyTierConfig>& tiers) {
+    std::string text;
+    for (const KeyTierConfig& tier : tiers) {
+        if (!text.empty()) text += ", ";
+        text += quoted_text(tier.name) + " of " + text_of(tier.capacity) + " at " + text_of(tier.refill_rate) + "/s";
+    }
+    return text;
+}
+// Its numbers are nobody's business.
+std::string text_of(const std::optional<KeySeed>& seed) { return seed ? "one that is given" : "random"; }
 
 template <class Value>
 void compare(ConfigProblems& problems, std::string_view field, const Value& registered, const Value& given) {
@@ -79,6 +93,16 @@ void add_differences(ConfigProblems& problems, const RateLimiterConfig& register
     compare(problems, "refill_rate", registered.refill_rate, given.refill_rate);
     compare(problems, "max_wait", registered.max_wait, given.max_wait);
     compare(problems, "max_waiters", registered.max_waiters, given.max_waiters);
+}
+
+void add_differences(ConfigProblems& problems, const KeyedRateLimiterConfig& registered,
+                     const KeyedRateLimiterConfig& given) {
+    compare(problems, "tiers", registered.tiers, given.tiers);
+    compare(problems, "max_keys", registered.max_keys, given.max_keys);
+    compare(problems, "when_full", registered.when_full, given.when_full);
+    compare(problems, "idle", registered.idle, given.idle);
+    compare(problems, "shards", registered.shards, given.shards);
+    compare(problems, "seed", registered.seed, given.seed);
 }
 
 void add_differences(ConfigProblems& problems, const BulkheadConfig& registered, const BulkheadConfig& given) {

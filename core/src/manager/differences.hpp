@@ -5,6 +5,7 @@
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/bulkhead_config.hpp>
 #include <resilience/policies/circuit_breaker_config.hpp>
+#include <resilience/policies/keyed_rate_limiter_config.hpp>
 #include <resilience/policies/rate_limiter_config.hpp>
 #include <resilience/policies/retry_config.hpp>
 
@@ -14,6 +15,8 @@ namespace resilience::inline v1::detail {
 void add_differences(ConfigProblems& problems, const CircuitBreakerConfig& registered,
                      const CircuitBreakerConfig& given);
 void add_differences(ConfigProblems& problems, const RateLimiterConfig& registered, const RateLimiterConfig& given);
+void add_differences(ConfigProblems& problems, const KeyedRateLimiterConfig& registered,
+                     const KeyedRateLimiterConfig& given);
 void add_differences(ConfigProblems& problems, const BulkheadConfig& registered, const BulkheadConfig& given);
 void add_differences(ConfigProblems& problems, const RetryConfig& registered, const RetryConfig& given);
 

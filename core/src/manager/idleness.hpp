@@ -8,6 +8,7 @@
 #include <resilience/base/time.hpp>
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/keyed_rate_limiter.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/retry.hpp>
 
@@ -41,6 +42,11 @@ inline Use use_of(const RateLimiter& limiter, const RateLimiterConfig& registere
     return {.activity = stats.requests,
             .at_rest = stats.waiting == 0 && stats.available_tokens == stats.capacity && !stats.closed &&
                        limiter.config() == registered};
+}
+
+inline Use use_of(const KeyedRateLimiter& limiter, const KeyedRateLimiterConfig& registered, TimePoint now) {
+    return {.activity = limiter.stats().requests,
+            .at_rest = limiter.is_full(now) && limiter.tiers() == registered.tiers};
 }
 
 // Its partitions have places of it in their hands.

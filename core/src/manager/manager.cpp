@@ -5,9 +5,11 @@
 #include <resilience/base/config_error.hpp>
 #include <resilience/base/event_channel.hpp>
 #include <resilience/base/names.hpp>
+#include <resilience/base/quoted_text.hpp>
 #include <resilience/manager/manager.hpp>
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/keyed_rate_limiter.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <resilience/policies/retry.hpp>
 #include <shared_mutex>
@@ -28,7 +30,16 @@ void refuse_bad(const ManagerConfig& config) {
     problems.expect(config.max_components >= 1 && config.max_components <= 65'536, "max_components",
                     "is " + std::to_string(config.max_components) + "; use 1 to 65536");
     problems.expect(config.history <= 65'536, "history", "is " + std::to_string(config.history) + "; use 0 to 65536");
+    problems.expect(config.hottest_keys <= 100, "hottest_keys",
+                    "is " + std::to_string(config.hottest_keys) + "; use 0 to 100");
     problems.throw_if_any();
+}
+
+KeyedRateLimiterStats picture_of(const KeyedRateLimiter& limiter, std::size_t hottest) {
+    KeyedRateLimiterStats stats = limiter.stats();
+    stats.tiers = limiter.tiers();
+    if (hottest != 0) stats.hottest = limiter.hottest(hottest);
+    return stats;
 }
 
 template <class Policies, class Stats, class Look>
@@ -46,16 +57,20 @@ struct ResilienceManager::Registry {
     Registry(std::string_view named, const ManagerConfig& config)
         : service(named),
           made(Clock::now()),
+          hottest_keys(config.hottest_keys),
           circuit_breakers(PolicyKind::circuit_breaker, "circuit breaker", config.max_components),
           rate_limiters(PolicyKind::rate_limiter, "rate limiter", config.max_components),
+          keyed_rate_limiters(PolicyKind::rate_limiter, "keyed rate limiter", config.max_components),
           bulkheads(PolicyKind::bulkhead, "bulkhead", config.max_components),
           retries(PolicyKind::retry, "retry", config.max_components) {}
 
     std::string_view service;
     TimePoint made;
+    std::size_t hottest_keys;
     mutable std::shared_mutex mutex;
     detail::PoliciesByName<CircuitBreaker, CircuitBreakerConfig> circuit_breakers;
     detail::PoliciesByName<RateLimiter, RateLimiterConfig> rate_limiters;
+    detail::PoliciesByName<KeyedRateLimiter, KeyedRateLimiterConfig> keyed_rate_limiters;
     detail::PoliciesByName<Bulkhead, BulkheadConfig> bulkheads;
     detail::PoliciesByName<Retry, RetryConfig> retries;
     std::shared_ptr<detail::ManagerListeners> listeners = std::make_shared<detail::ManagerListeners>();
@@ -67,11 +82,12 @@ struct ResilienceManager::Registry {
     Subscription recording{};
     EventChannel registrations{};  // queued under the lock, so that their order is that of the changes
 
-    // Calls `visit` with the policies of each kind.
+    // Calls `visit` with the policies of each sort. Both sorts of rate limiters are of one kind, and share its names.
     template <class Visitor>
     void each_kind(Visitor visit) {
         visit(circuit_breakers);
         visit(rate_limiters);
+        visit(keyed_rate_limiters);
         visit(bulkheads);
         visit(retries);
     }
@@ -80,6 +96,17 @@ struct ResilienceManager::Registry {
     auto find(const Policies& policies, std::string_view name) const {
         const std::shared_lock lock(mutex);
         return policies.find(name);
+    }
+
+    // Two policies of one kind and name would be one series in metrics.
+    template <class Policies>
+    void refuse_taken(const Policies& wanted, const std::string& name) {
+        each_kind([&](const auto& others) {
+            const bool same = static_cast<const void*>(&others) == static_cast<const void*>(&wanted);
+            if (same || others.kind() != wanted.kind() || others.find(name) == nullptr) return;
+            throw ConfigError(std::string(wanted.words()) + ' ' + quoted_text(name),
+                              {{.field = "name", .message = "is registered as a " + std::string(others.words())}});
+        });
     }
 
     // `more` is what the policy's constructor takes after the configuration.
@@ -91,6 +118,7 @@ struct ResilienceManager::Registry {
         }
         std::unique_lock lock(mutex);
         if (auto known = policies.find_same(name, config)) return known;
+        refuse_taken(policies, name);
         auto fresh = policies.create(name, config, *listeners, std::move(more)...);
         enqueue(EventKind::added, policies.kind(), fresh->name());
         lock.unlock();
@@ -159,6 +187,11 @@ std::shared_ptr<RateLimiter> ResilienceManager::register_rate_limiter(std::strin
     return registry_->find_or_create(registry_->rate_limiters, name, config);
 }
 
+std::shared_ptr<KeyedRateLimiter> ResilienceManager::register_keyed_rate_limiter(std::string name,
+                                                                                 KeyedRateLimiterConfig config) {
+    return registry_->find_or_create(registry_->keyed_rate_limiters, name, config);
+}
+
 std::shared_ptr<Bulkhead> ResilienceManager::register_bulkhead(std::string name, std::uint32_t max_concurrent,
                                                                std::uint32_t queue_size) {
     return register_bulkhead(std::move(name),
@@ -196,6 +229,10 @@ std::shared_ptr<RateLimiter> ResilienceManager::rate_limiter(std::string_view na
     return registry_->find(registry_->rate_limiters, name);
 }
 
+std::shared_ptr<KeyedRateLimiter> ResilienceManager::keyed_rate_limiter(std::string_view name) const {
+    return registry_->find(registry_->keyed_rate_limiters, name);
+}
+
 std::shared_ptr<Bulkhead> ResilienceManager::bulkhead(std::string_view name) const {
     return registry_->find(registry_->bulkheads, name);
 }
@@ -207,7 +244,7 @@ std::shared_ptr<Retry> ResilienceManager::retry(std::string_view name) const {
 bool ResilienceManager::remove(PolicyKind kind, std::string_view name) {
     bool removed = false;
     registry_->each_kind([&](auto& policies) {
-        if (policies.kind() == kind) removed = registry_->remove(policies, name);
+        if (policies.kind() == kind) removed = registry_->remove(policies, name) || removed;
     });
     return removed;
 }
@@ -234,6 +271,8 @@ ResilienceStats ResilienceManager::stats(TimePoint now) const {
     const auto at_now = [now](const auto& policy) { return policy.stats(now); };
     add_stats(registry_->circuit_breakers, stats.circuit_breakers, stats.overflow.circuit_breakers, at_now);
     add_stats(registry_->rate_limiters, stats.rate_limiters, stats.overflow.rate_limiters, at_now);
+    add_stats(registry_->keyed_rate_limiters, stats.keyed_rate_limiters, stats.overflow.keyed_rate_limiters,
+              [this](const KeyedRateLimiter& limiter) { return picture_of(limiter, registry_->hottest_keys); });
     add_stats(registry_->bulkheads, stats.bulkheads, stats.overflow.bulkheads, at_now);
     add_stats(registry_->retries, stats.retries, stats.overflow.retries, at_now);
     stats.listener_exceptions = registry_->registrations.listener_exceptions();

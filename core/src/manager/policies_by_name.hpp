@@ -38,6 +38,10 @@ struct TakenOut {
     }
 };
 
+// A policy that has events.
+template <class Policy>
+concept Heard = requires(Policy& policy, Listener listener) { policy.on_event(std::move(listener), EventKinds{}); };
+
 // Guarded by the manager's lock. Names are interned: the keys live as long as the process.
 template <class Policy, class Config>
 class PoliciesByName {
@@ -55,6 +59,7 @@ class PoliciesByName {
         : kind_(kind), words_(words), most_series_(most_series) {}
 
     [[nodiscard]] PolicyKind kind() const noexcept { return kind_; }
+    [[nodiscard]] std::string_view words() const noexcept { return words_; }
     [[nodiscard]] const Entries& entries() const noexcept { return entries_; }
 
     [[nodiscard]] std::shared_ptr<Policy> find(std::string_view name) const {
@@ -81,25 +86,29 @@ class PoliciesByName {
         const std::scoped_lock lock(listeners.mutex);
         std::vector<Subscription> subscriptions;
         subscriptions.reserve(listeners.all.size());
-        for (ManagerListener& listener : listeners.all) {
-            subscriptions.push_back(policy->on_event(listener.shared(), listener.kinds));
-            listener.reserve_one();
+        if constexpr (Heard<Policy>) {
+            for (ManagerListener& listener : listeners.all) {
+                subscriptions.push_back(policy->on_event(listener.shared(), listener.kinds));
+                listener.reserve_one();
+            }
         }
         const bool own_series = own_series_ < most_series_;
         entries_.emplace(policy->name(), Entry{policy, config, own_series});
         own_series_ += own_series ? 1U : 0U;
-        auto subscription = subscriptions.begin();
-        for (ManagerListener& listener : listeners.all) {
-            listener.subscriptions.push_back({policy.get(), std::move(*subscription++)});
+        auto listener = listeners.all.begin();
+        for (Subscription& subscription : subscriptions) {
+            (listener++)->subscriptions.push_back({policy.get(), std::move(subscription)});
         }
         return policy;
     }
 
     void subscribe(ManagerListener& listener) const {
-        for (const auto& [name, entry] : entries_) {
-            listener.reserve_one();
-            listener.subscriptions.push_back(
-                {entry.policy.get(), entry.policy->on_event(listener.shared(), listener.kinds)});
+        if constexpr (Heard<Policy>) {
+            for (const auto& [name, entry] : entries_) {
+                listener.reserve_one();
+                listener.subscriptions.push_back(
+                    {entry.policy.get(), entry.policy->on_event(listener.shared(), listener.kinds)});
+            }
         }
     }
 

@@ -27,6 +27,10 @@ void expect_reconciled(const ResilienceStats& stats) {
         expect_sum(complaints, "rate limiter \"" + name + '"', "requests = admitted + rejected", limiter.requests,
                    limiter.admitted + limiter.rejected.total());
     }
+    for (const auto& [name, limiter] : stats.keyed_rate_limiters) {
+        expect_sum(complaints, "keyed rate limiter \"" + name + '"', "requests = admitted + rejected", limiter.requests,
+                   limiter.admitted + limiter.rejected.total());
+    }
     for (const auto& [name, bulkhead] : stats.bulkheads) {
         const std::string policy = "bulkhead \"" + name + '"';
         expect_sum(complaints, policy, "requests = admitted + rejected", bulkhead.requests,

@@ -63,6 +63,15 @@ void add_counters(RateLimiterStats& sum, const RateLimiterStats& more) {
               &Rejected::deadline_exceeded, &Rejected::cancelled, &Rejected::shutting_down});
 }
 
+void add_counters(KeyedRateLimiterStats& sum, const KeyedRateLimiterStats& more) {
+    using Stats = KeyedRateLimiterStats;
+    using Rejected = KeyedRateLimiterStats::Rejected;
+    add_each(sum, more,
+             {&Stats::requests, &Stats::admitted, &Stats::returned_tokens, &Stats::surplus_tokens,
+              &Stats::evicted_full_total, &Stats::evicted_live_total});
+    add_each(sum.rejected, more.rejected, {&Rejected::rate_limited, &Rejected::exceeds_capacity, &Rejected::load_shed});
+}
+
 void add_counters(BulkheadStats& sum, const BulkheadStats& more) {
     using Stats = BulkheadStats;
     using Rejected = BulkheadStats::Rejected;

@@ -92,6 +92,17 @@ bool KeyedBuckets::full_at(const KeyedBucket& bucket, TimePoint at) const noexce
     return !bucket.pinned() && bucket.position <= grown_at(block, at) - block.capacity_units;
 }
 
+bool KeyedBuckets::all_full(TimePoint now) noexcept {
+    for (std::size_t tier = 0; tier < tiers_; ++tier) {
+        if (absent_[tier] > grown_at(*blocks_[tier], now) - blocks_[tier]->capacity_units) return false;
+    }
+    for (std::size_t place = 0; place < table_.places(); ++place) {
+        const KeyedBucket* const bucket = table_.at(place);
+        if (bucket != nullptr && !full_at(*bucket, now)) return false;
+    }
+    return true;
+}
+
 double KeyedBuckets::nanoseconds_until_full(const KeyedBucket& bucket, TimePoint now) const noexcept {
     const TierBlock& block = *blocks_[bucket.tier];
     const double missing =

@@ -120,6 +120,8 @@ class KeyedBuckets {
 
     // Fills what the kind of answer has in `answer`.
     [[nodiscard]] KeyedAnswer::Kind ask(const KeyedAsk& ask, KeyRoom& room, KeyedAnswer& answer) noexcept;
+    // Whether no key, held or not, could be told from a new one.
+    [[nodiscard]] bool all_full(TimePoint now) noexcept;
     [[nodiscard]] std::uint64_t available(const KeyDigest& digest, TimePoint now) noexcept;
     [[nodiscard]] KeyedAnswer::Kind assign(const KeyedAsk& ask, KeyRoom& room) noexcept;
     void release(const KeyDigest& digest) noexcept;

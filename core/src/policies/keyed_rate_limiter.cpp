@@ -336,6 +336,13 @@ std::vector<HotKey> KeyedRateLimiter::hottest(std::size_t count) const {
     return hot;
 }
 
+bool KeyedRateLimiter::is_full(TimePoint now) const noexcept {
+    return std::all_of(shards_.get(), shards_.get() + shard_count_, [now](Shard& shard) {
+        const std::lock_guard lock(shard.mutex);
+        return shard.buckets.all_full(now);
+    });
+}
+
 KeyedRateLimiterStats KeyedRateLimiter::stats() const noexcept {
     KeyedRateLimiterStats stats{.max_keys = levers_->room.max_keys,
                                 .bytes = sizeof(*this) + sizeof(Levers) + shard_count_ * sizeof(Shard)};

@@ -7,7 +7,8 @@
 //     Pipeline guarded{breaker, manager.register_bulkhead("payment_api", 50, 10)};
 //     std::cout << manager.stats().circuit_breakers.at("payment_api").requests;
 //
-// A name belongs to one policy of each kind: a breaker and a bulkhead may both be "payment_api". A policy is registered
+// A name belongs to one policy of each kind: a breaker and a bulkhead may both be "payment_api"; a rate limiter and a
+// keyed one, which are of one kind, may not. A policy is registered
 // until it is removed or expires; one that is removed, or whose manager is gone, lives on in the hands that hold it.
 //
 // Threads: every member may be called from any thread. Registration and look-up take a short lock, which calls never
@@ -29,6 +30,7 @@
 #include <resilience/policies/bulkhead_config.hpp>
 #include <resilience/policies/circuit_breaker_config.hpp>
 #include <resilience/policies/circuit_breaker_hooks.hpp>
+#include <resilience/policies/keyed_rate_limiter_config.hpp>
 #include <resilience/policies/rate_limiter_config.hpp>
 #include <resilience/policies/retry.hpp>
 #include <resilience/policies/retry_config.hpp>
@@ -40,6 +42,7 @@ namespace resilience::inline v1 {
 
 class CircuitBreaker;
 class RateLimiter;
+class KeyedRateLimiter;
 class Bulkhead;
 
 class ResilienceManager {
@@ -55,12 +58,13 @@ class ResilienceManager {
     // Gets or creates. A new name makes the policy; a known name with the same configuration gives the same object,
     // however many threads ask at once. Throws ConfigError for a bad name, for any bad field, and for a known name with
     // another configuration: it lists what differs. What counts is the configuration of the first registration, also
-    // after set_rate or set_max_concurrent. Whatever is thrown, std::bad_alloc included, nothing has changed.
+    // after set_rate, set_tier or set_max_concurrent. Whatever is thrown, std::bad_alloc included, nothing has changed.
     // Functions and budgets cannot be compared: those of the first registration stay, others are dropped.
     std::shared_ptr<CircuitBreaker> register_circuit_breaker(std::string name, CircuitBreakerConfig config = {},
                                                              CircuitBreakerHooks hooks = {});
     std::shared_ptr<RateLimiter> register_rate_limiter(std::string name, std::uint64_t capacity, double refill_rate);
     std::shared_ptr<RateLimiter> register_rate_limiter(std::string name, RateLimiterConfig config);
+    std::shared_ptr<KeyedRateLimiter> register_keyed_rate_limiter(std::string name, KeyedRateLimiterConfig config);
     std::shared_ptr<Bulkhead> register_bulkhead(std::string name, std::uint32_t max_concurrent,
                                                 std::uint32_t queue_size = 0);
     std::shared_ptr<Bulkhead> register_bulkhead(std::string name, BulkheadConfig config);
@@ -77,6 +81,7 @@ class ResilienceManager {
     // ---- look-up: nullptr when unknown. No allocation.
     [[nodiscard]] std::shared_ptr<CircuitBreaker> circuit_breaker(std::string_view name) const;
     [[nodiscard]] std::shared_ptr<RateLimiter> rate_limiter(std::string_view name) const;
+    [[nodiscard]] std::shared_ptr<KeyedRateLimiter> keyed_rate_limiter(std::string_view name) const;
     [[nodiscard]] std::shared_ptr<Bulkhead> bulkhead(std::string_view name) const;
     [[nodiscard]] std::shared_ptr<Retry> retry(std::string_view name) const;
 
@@ -84,8 +89,8 @@ class ResilienceManager {
     // The manager forgets the policy: look-up, stats, metrics and health know it no more, listeners to the manager hear
     // it no more, and the name can be registered anew, with any configuration; those who listen to the manager then
     // hear the new one. Whoever holds the policy keeps using it. When nobody does it is destroyed here: hold the
-    // shared_ptr for as long as a permit of it is out. Waits for listeners that run for this policy on other threads.
-    // False, or 0: unknown, nothing has changed.
+    // shared_ptr for as long as a permit, reservation or gate of it is out. Waits for listeners that run for this
+    // policy on other threads. False, or 0: unknown, nothing has changed.
     bool remove(PolicyKind kind, std::string_view name);
     // Of every kind; how many there were. Either may throw std::bad_alloc, and the policy that could not be removed is
     // as it was; kinds that this form had removed before are not put back.
@@ -97,8 +102,8 @@ class ResilienceManager {
     // between `idle_for` and one interval of sweeping later. Never removed, however long:
     //  - what somebody else holds a shared_ptr of (a pipeline it was given to does);
     //  - what has a call in flight, a waiter, a sleeping retry or a partition;
-    //  - what a fresh one would differ from: a circuit that is open or under a lever, a bucket that is not full, a rate
-    //    or limit that was changed, a policy that was closed.
+    //  - what a fresh one would differ from: a circuit that is open or under a lever, a bucket that is not full, a key
+    //    that is assigned or not full, a rate, tier or limit that was changed, a policy that was closed.
     // Reads the stats of every policy under the manager's lock; the number of names is bounded as in base/names.hpp,
     // and expired names count there for ever.
     std::size_t expire_idle(Duration idle_for, TimePoint now = Clock::now());

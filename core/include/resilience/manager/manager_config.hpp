@@ -18,6 +18,11 @@ struct ManagerConfig {
     // How many events ResilienceManager::history keeps, 0 to 65,536; their memory, about 250 bytes each, is taken at
     // once. Not 0 means that every policy is listened to, which costs about 15 KiB a policy for its queue of events.
     std::size_t history = 0;
+
+    // How many keys of each keyed rate limiter the stats name, those that ask most first, 0 to 100. Keys are your
+    // users' data and go where the stats go, /stats too; and finding them looks at every key that is held. They are in
+    // no metrics.
+    std::size_t hottest_keys = 0;
 };
 
 }  // namespace resilience::inline v1

@@ -12,6 +12,7 @@
 #include <optional>
 #include <resilience/policies/bulkhead_config.hpp>
 #include <resilience/policies/circuit_breaker_stats.hpp>
+#include <resilience/policies/keyed_rate_limiter_config.hpp>
 #include <resilience/policies/rate_limiter_config.hpp>
 #include <resilience/policies/retry_config.hpp>
 #include <string>
@@ -30,6 +31,7 @@ struct SeriesOverflow {
 // breakers and bulkheads only.
 void add_counters(CircuitBreakerStats& sum, const CircuitBreakerStats& more);
 void add_counters(RateLimiterStats& sum, const RateLimiterStats& more);
+void add_counters(KeyedRateLimiterStats& sum, const KeyedRateLimiterStats& more);
 void add_counters(BulkheadStats& sum, const BulkheadStats& more);
 void add_counters(RetryStats& sum, const RetryStats& more);
 

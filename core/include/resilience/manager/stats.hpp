@@ -15,6 +15,7 @@
 #include <resilience/manager/series_overflow.hpp>
 #include <resilience/policies/bulkhead_config.hpp>
 #include <resilience/policies/circuit_breaker_stats.hpp>
+#include <resilience/policies/keyed_rate_limiter_config.hpp>
 #include <resilience/policies/rate_limiter_config.hpp>
 #include <resilience/policies/retry_config.hpp>
 #include <string>
@@ -30,6 +31,7 @@ struct ResilienceStats {
     Duration uptime{};                              // since the manager was made, on the monotonic clock, for people
     StatsByName<CircuitBreakerStats> circuit_breakers;
     StatsByName<RateLimiterStats> rate_limiters;
+    StatsByName<KeyedRateLimiterStats> keyed_rate_limiters;  // no name is in both
     StatsByName<BulkheadStats> bulkheads;
     StatsByName<RetryStats> retries;
 
@@ -37,6 +39,7 @@ struct ResilienceStats {
     struct Overflow {
         SeriesOverflow<CircuitBreakerStats> circuit_breakers{};
         SeriesOverflow<RateLimiterStats> rate_limiters{};
+        SeriesOverflow<KeyedRateLimiterStats> keyed_rate_limiters{};
         SeriesOverflow<BulkheadStats> bulkheads{};
         SeriesOverflow<RetryStats> retries{};
     } overflow{};

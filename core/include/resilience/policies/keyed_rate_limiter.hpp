@@ -136,7 +136,11 @@ class KeyedRateLimiter {
     // The `count` keys that asked most, the most asking first. Looks at every key, under one shard's lock at a time.
     [[nodiscard]] std::vector<HotKey> hottest(std::size_t count) const;
 
-    // Takes each shard's lock in turn.
+    // Whether every key, held or not, is full at `now`, none is assigned and no reservation is open: then a new limiter
+    // with the same tiers answers the same. Looks at keys, under one shard's lock at a time, until one is not.
+    [[nodiscard]] bool is_full(TimePoint now = Clock::now()) const noexcept;
+
+    // Takes each shard's lock in turn. Allocates nothing.
     [[nodiscard]] KeyedRateLimiterStats stats() const noexcept;
 
     // Empty when unnamed; lives as long as the process.

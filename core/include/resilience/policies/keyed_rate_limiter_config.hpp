@@ -52,6 +52,16 @@ struct KeyedRateLimiterConfig {
     friend bool operator==(const KeyedRateLimiterConfig&, const KeyedRateLimiterConfig&) = default;
 };
 
+// A key that asked often, counted from when it was last new. Beyond 2^28 both counts are halved.
+struct HotKey {
+    // A number in decimals. A text while the limiter remembers it: the first 48 bytes of the eight that asked most in
+    // each shard; otherwise '#' and 32 hexadecimal digits, which are the same as long as the limiter lives.
+    std::string key{};
+    std::string tier{};
+    std::uint64_t admitted = 0;
+    std::uint64_t rejected = 0;
+};
+
 // requests = admitted + rejected in every picture. The sums of different shards are read one after another.
 struct KeyedRateLimiterStats {
     std::size_t keys = 0;
@@ -78,16 +88,9 @@ struct KeyedRateLimiterStats {
     std::size_t keys_reserved = 0;
     std::uint64_t returned_tokens = 0;
     std::uint64_t surplus_tokens = 0;
-};
-
-// A key that asked often, counted from when it was last new. Beyond 2^28 both counts are halved.
-struct HotKey {
-    // A number in decimals. A text while the limiter remembers it: the first 48 bytes of the eight that asked most in
-    // each shard; otherwise '#' and 32 hexadecimal digits, which are the same as long as the limiter lives.
-    std::string key{};
-    std::string tier{};
-    std::uint64_t admitted = 0;
-    std::uint64_t rejected = 0;
+    // In the picture of a manager only; the second where ManagerConfig::hottest_keys says so.
+    std::vector<KeyTierConfig> tiers{};
+    std::vector<HotKey> hottest{};
 };
 
 }  // namespace resilience::inline v1
