@@ -176,7 +176,17 @@ function breakerRow(name, breaker) {
     number(count(breaker.failure_total)), refused(breaker.rejected_total)];
 }
 
+// A keyed limiter has no tokens of its own: its keys have, as many as its tiers say.
+function keyedLimiterRow(name, limiter) {
+  const full = limiter.keys.held >= limiter.keys.max;
+  return [name, [full ? '■ full of keys' : '● has room', full ? 'refused' : 'ok'],
+    number(count(limiter.keys.held) + ' of ' + count(limiter.keys.max) + ' keys'), number('–'), number('–'),
+    number('–'), number(count(limiter.requests_total)), number(count(limiter.admitted_total)),
+    refused(limiter.rejected_total)];
+}
+
 function limiterRow(name, limiter) {
+  if (limiter.keys) return keyedLimiterRow(name, limiter);
   const empty = limiter.available_tokens < 1;
   return [name, [empty ? '■ empty' : '● has tokens', empty ? 'refused' : 'ok'],
     number(count(limiter.available_tokens) + ' of ' + count(limiter.capacity)),

@@ -63,6 +63,7 @@ ResilienceStats filter(ResilienceStats stats, std::string_view name_glob, std::s
     const auto asked = [kind](std::string_view section) { return kind.empty() || kind == section; };
     keep(stats.circuit_breakers, asked("circuit_breakers"), name_glob);
     keep(stats.rate_limiters, asked("rate_limiters"), name_glob);
+    keep(stats.keyed_rate_limiters, asked("rate_limiters"), name_glob);
     keep(stats.bulkheads, asked("bulkheads"), name_glob);
     keep(stats.retries, asked("retries"), name_glob);
     return stats;

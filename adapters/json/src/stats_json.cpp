@@ -121,6 +121,7 @@ Json json_of(const RateLimiterStats& stats) {
             {"refill_rate_per_second", stats.refill_rate},
             {"waiting", stats.waiting},
             {"oldest_waiter_seconds", seconds_or_null(stats.oldest_waiter)},
+            {"keys", nullptr},
             {"closed", stats.closed},
             {"requests_total", stats.requests},
             {"admitted_total", stats.admitted},
@@ -146,6 +147,45 @@ Json partitions_json(const std::vector<BulkheadPartitionStats>& partitions) {
             {"rejected_total", each.rejected}};
     }
     return section;
+}
+
+Json keys_json(const KeyedRateLimiterStats& stats) {
+    Json tiers = Json::object();
+    for (const KeyTierConfig& tier : stats.tiers) {
+        tiers[tier.name] = {{"capacity", tier.capacity}, {"refill_rate_per_second", tier.refill_rate}};
+    }
+    Json hottest = Json::array();
+    for (const HotKey& hot : stats.hottest) {
+        hottest.push_back(
+            {{"key", hot.key}, {"tier", hot.tier}, {"admitted_total", hot.admitted}, {"rejected_total", hot.rejected}});
+    }
+    return {{"held", stats.keys},
+            {"max", stats.max_keys},
+            {"reserved", stats.keys_reserved},
+            {"bytes", stats.bytes},
+            {"evicted_full_total", stats.evicted_full_total},
+            {"evicted_live_total", stats.evicted_live_total},
+            {"tiers", std::move(tiers)},
+            {"hottest", std::move(hottest)}};
+}
+
+// What each key has for itself is null: no number of the limiter's.
+Json json_of(const KeyedRateLimiterStats& stats) {
+    return {{"capacity", nullptr},
+            {"available_tokens", nullptr},
+            {"refill_rate_per_second", nullptr},
+            {"waiting", 0},
+            {"keys", keys_json(stats)},
+            {"closed", false},
+            {"requests_total", stats.requests},
+            {"admitted_total", stats.admitted},
+            {"rejected_total", counts_json(stats.rejected.by_reason())},
+            {"returned_tokens_total", stats.returned_tokens},
+            {"surplus_tokens_total", stats.surplus_tokens},
+            {"debt_tokens", nullptr},
+            {"retry_after_seconds", nullptr},
+            {"listener_exceptions_total", 0},
+            {"events_dropped_total", 0}};
 }
 
 Json json_of(const BulkheadStats& stats) {
@@ -201,6 +241,25 @@ Json json_of(const StatsByName<Stats>& policies) {
     return section;
 }
 
+// Both sorts in the order of names.
+Json json_of(const StatsByName<RateLimiterStats>& plain, const StatsByName<KeyedRateLimiterStats>& keyed) {
+    Json section = Json::object();
+    auto& entries = section.get_ref<Json::object_t&>();
+    entries.reserve(plain.size() + keyed.size());
+    auto next = keyed.begin();
+    const auto add_keyed_before = [&](const std::string* name) {
+        for (; next != keyed.end() && (name == nullptr || next->first < *name); ++next) {
+            entries.emplace_back(next->first, json_of(next->second));
+        }
+    };
+    for (const auto& [name, stats] : plain) {
+        add_keyed_before(&name);
+        entries.emplace_back(name, json_of(stats));
+    }
+    add_keyed_before(nullptr);
+    return section;
+}
+
 Json json_of(const StatsByName<CircuitBreakerStats>& breakers, const Health& health) {
     Json section = Json::object();
     auto& entries = section.get_ref<Json::object_t&>();
@@ -227,7 +286,7 @@ std::string to_json_text(const ResilienceStats& stats, const Health& health, int
                      {"uptime_seconds", seconds(stats.uptime)},
                      {"health", json_of(health)}};
     document["circuit_breakers"] = json_of(stats.circuit_breakers, health);
-    document["rate_limiters"] = json_of(stats.rate_limiters);
+    document["rate_limiters"] = json_of(stats.rate_limiters, stats.keyed_rate_limiters);
     document["bulkheads"] = json_of(stats.bulkheads);
     document["retries"] = json_of(stats.retries);
     return detail::text_of(document, indent);

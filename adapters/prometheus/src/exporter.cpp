@@ -54,7 +54,8 @@ void add_all(const FamilySink& sink, const ResilienceStats& stats, const Health&
     const auto& overflow = stats.overflow;
     const std::vector<Duration> edges = rising(config.latency_buckets);
     add_circuit_breakers(sink, Parted(stats.circuit_breakers, overflow.circuit_breakers).shown(), edges);
-    add_rate_limiters(sink, Parted(stats.rate_limiters, overflow.rate_limiters).shown());
+    add_rate_limiters(sink, Parted(stats.rate_limiters, overflow.rate_limiters).shown(),
+                      Parted(stats.keyed_rate_limiters, overflow.keyed_rate_limiters).shown());
     add_bulkheads(sink, Parted(stats.bulkheads, overflow.bulkheads).shown(), edges);
     add_retries(sink, Parted(stats.retries, overflow.retries).shown());
     add_process(sink, stats, judged);

@@ -6,93 +6,16 @@
 #include <resilience/prometheus/exporter.hpp>
 #include <string>
 
+#include "one_of_each.hpp"
 #include "promtool.hpp"
 
 namespace {
 
 using namespace resilience;
 using namespace std::chrono_literals;
+using detail::one_of_each;
 using detail::promtool_finds_nothing;
 using detail::value_of;
-
-void show_slow_calls(CircuitBreakerStats& breaker) {
-    breaker.window.slow_ratio = 0.05;
-    breaker.window.slow_call_ratio = 0.5;
-    breaker.slow = 3;
-}
-
-// What only waiting, partitions and budgets bring.
-void add_options(ResilienceStats& stats) {
-    auto& bulkhead = stats.bulkheads["pay"];
-    bulkhead.wait = stats.circuit_breakers["pay"].latency;
-    bulkhead.partitions = {
-        {.name = "checkout", .reserved = 10, .reserved_in_use = 10, .shared_in_use = 3, .requests = 70, .rejected = 4}};
-    stats.rate_limiters["pay"].oldest_waiter = 1500ms;
-    auto& retry = stats.retries["reads"];
-    retry.budget_rejections = 6;
-    retry.budget = {.balance = 7.5, .capacity = 10};
-}
-
-ResilienceStats one_of_each() {
-    ResilienceStats stats;
-    auto& breaker = stats.circuit_breakers["pay"];
-    breaker.state = CircuitState::open;
-    breaker.in_state = 12'500ms;
-    breaker.not_closed = 40s;
-    breaker.retry_after = 47'500ms;
-    breaker.window = {.requests = 40, .failures = 23, .failure_ratio = 0.575, .failure_threshold = 0.5};
-    breaker.window.min_requests = 10;
-    show_slow_calls(breaker);
-    breaker.rejected = {.circuit_open = 250, .half_open_full = 3, .forced_open = 0};
-    breaker.requests = 1203;
-    breaker.admitted = 950;
-    breaker.success = 899;
-    breaker.failure = 48;
-    breaker.ignored = 2;
-    breaker.in_flight = 1;
-    breaker.late = 4;
-    breaker.abandoned = 5;
-    breaker.leases_reclaimed = 6;
-    breaker.unpaired_results = 7;
-    breaker.window_saturated = 8;
-    breaker.classifier_errors = 9;
-    LatencyHistogram latencies;
-    for (const Duration took : {2ms, 5ms, 6ms, 3000ms}) latencies.add(took);
-    breaker.latency = latencies.picture();
-    breaker.half_open.oldest_probe = 2s;
-    breaker.listener_exceptions = 1;
-    breaker.events_dropped = 10;
-    breaker.transitions = {{CircuitState::closed, CircuitState::open, 3},
-                           {CircuitState::open, CircuitState::half_open, 2}};
-    auto& limiter = stats.rate_limiters["pay"];
-    limiter.capacity = 1000;
-    limiter.available_tokens = 412;
-    limiter.requests = 9000;
-    limiter.rejected = {.rate_limited = 40, .exceeds_capacity = 10};
-    limiter.events_dropped = 20;
-    auto& bulkhead = stats.bulkheads["pay"];
-    bulkhead.in_use = 12;
-    bulkhead.max_concurrent = 50;
-    bulkhead.queue_size = 10;
-    bulkhead.queue_depth = 3;
-    bulkhead.oldest_waiter = 250ms;
-    limiter.waiting = 4;
-    bulkhead.requests = 950;
-    bulkhead.rejected = {.bulkhead_full = 2, .queue_full = 5, .shutting_down = 1};
-    bulkhead.listener_exceptions = 2;
-    auto& retry = stats.retries["reads"];
-    retry.success_first = 880;
-    retry.success_retried = 15;
-    retry.exhausted = 3;
-    retry.not_retryable = 2;
-    retry.gave_up = 1;
-    retry.attempts = 921;
-    retry.sleeping = 4;
-    retry.listener_exceptions = 3;
-    retry.events_dropped = 30;
-    add_options(stats);
-    return stats;
-}
 
 struct PromisedFamily {
     const char* name;
@@ -142,6 +65,11 @@ const PromisedFamily promised_families[] = {
     {"bulkhead_partition_rejections_total", "counter", "Requests refused."},
     {"rate_limiter_waiting", "gauge", "Callers in the queue."},
     {"rate_limiter_oldest_waiter_seconds", "gauge", "Age of the oldest waiter."},
+    {"rate_limiter_returned_tokens_total", "counter", "Tokens that settled reservations gave back."},
+    {"rate_limiter_surplus_tokens_total", "counter", "Tokens used beyond the estimates of reservations."},
+    {"rate_limiter_debt_tokens", "gauge", "Tokens used beyond what was there, still owed."},
+    {"rate_limiter_keys", "gauge", "Keys held."},
+    {"rate_limiter_evicted_keys_total", "counter", "Keys dropped to stay within max_keys."},
     {"bulkhead_requests_total", "counter", "Requests for a permit."},
     {"bulkhead_rejections_total", "counter", "Requests refused."},
     {"retry_calls_total", "counter", "Calls by how they ended."},
@@ -242,6 +170,18 @@ const PromisedSeries series_of_one_of_each[] = {
     {R"(retry_calls_total{service="reads",result="gave_up"})", 1},
     {R"(retry_attempts_total{service="reads"})", 921},
     {R"(retry_sleeping{service="reads"})", 4},
+    {R"(retry_budget_rejections_total{service="reads"})", 11},
+    {R"(retry_budget_balance{service="reads"})", 7.4},
+    {R"(retry_budget_capacity{service="reads"})", 10},
+    {R"(rate_limiter_returned_tokens_total{service="pay"})", 70},
+    {R"(rate_limiter_surplus_tokens_total{service="pay"})", 30},
+    {R"(rate_limiter_debt_tokens{service="pay"})", 6},
+    {R"(rate_limiter_keys{service="per_user"})", 17},
+    {R"(rate_limiter_evicted_keys_total{service="per_user"})", 5},
+    {R"(rate_limiter_requests_total{service="per_user"})", 800},
+    {R"(rate_limiter_rejections_total{service="per_user"})", 6},
+    {R"(rate_limiter_returned_tokens_total{service="per_user"})", 8},
+    {R"(rate_limiter_surplus_tokens_total{service="per_user"})", 9},
     {R"(health_status{status="healthy"})", 0},
     {R"(health_status{status="degraded"})", 1},
     {R"(health_status{status="failing"})", 0},

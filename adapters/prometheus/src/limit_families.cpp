@@ -9,18 +9,43 @@ namespace {
 
 using LimiterStats = RateLimiterStats;
 
-// Without a reason on purpose: people divide the second by the first.
 constexpr PlainFamily<LimiterStats> limiter_families[] = {
-    {"rate_limiter_requests_total", "Requests for tokens.", MetricType::Counter, counted<&LimiterStats::requests>},
-    {"rate_limiter_rejections_total", "Requests refused.", MetricType::Counter,
-     [](const LimiterStats& stats) -> std::optional<double> { return count(stats.rejected.total()); }},
     {"rate_limiter_available_tokens", "Tokens to take now.", MetricType::Gauge,
      counted<&LimiterStats::available_tokens>},
     {"rate_limiter_capacity", "Largest burst.", MetricType::Gauge, counted<&LimiterStats::capacity>},
     {"rate_limiter_waiting", "Callers in the queue.", MetricType::Gauge, counted<&LimiterStats::waiting>},
     {"rate_limiter_oldest_waiter_seconds", "Age of the oldest waiter.", MetricType::Gauge,
      [](const LimiterStats& stats) -> std::optional<double> { return seconds_or_zero(stats.oldest_waiter); }},
+    {"rate_limiter_debt_tokens", "Tokens used beyond what was there, still owed.", MetricType::Gauge,
+     counted<&LimiterStats::debt_tokens>},
 };
+
+constexpr PlainFamily<KeyedRateLimiterStats> keyed_limiter_families[] = {
+    {"rate_limiter_keys", "Keys held.", MetricType::Gauge, counted<&KeyedRateLimiterStats::keys>},
+    // Those that were full can be told from new ones by nobody.
+    {"rate_limiter_evicted_keys_total", "Keys dropped to stay within max_keys.", MetricType::Counter,
+     counted<&KeyedRateLimiterStats::evicted_live_total>},
+};
+
+// A counter that plain limiters and keyed ones have: one family, and one sum of what has no series of its own.
+template <class Value>
+void add_limiter_counter(const FamilySink& sink, std::string_view name, std::string_view help,
+                         const Shown<LimiterStats>& plain, const Shown<KeyedRateLimiterStats>& keyed, Value value) {
+    Family family{name, help, MetricType::Counter, plain.size() + keyed.size()};
+    const bool has_sum = plain.overflow != nullptr || keyed.overflow != nullptr;
+    double sum = 0;
+    const auto add = [&](std::string_view service, const auto& stats) {
+        if (has_sum && service == overflow_service) {
+            sum += value(stats);
+        } else {
+            family.add(value(stats), {{"service", service}});
+        }
+    };
+    plain.each_with_counters(add);
+    keyed.each_with_counters(add);
+    if (has_sum) family.add(sum, {{"service", overflow_service}});
+    std::move(family).move_to(sink);
+}
 
 constexpr PlainFamily<BulkheadStats> bulkhead_families[] = {
     {"bulkhead_in_use", "Permits out.", MetricType::Gauge, counted<&BulkheadStats::in_use>},
@@ -90,8 +115,21 @@ void add_waits(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads, st
 
 }  // namespace
 
-void add_rate_limiters(const FamilySink& sink, const Shown<RateLimiterStats>& limiters) {
-    add_plain_families<RateLimiterStats>(sink, limiter_families, limiters);
+void add_rate_limiters(const FamilySink& sink, const Shown<RateLimiterStats>& plain,
+                       const Shown<KeyedRateLimiterStats>& keyed) {
+    const auto add = [&](std::string_view name, std::string_view help, auto value) {
+        add_limiter_counter(sink, name, help, plain, keyed, value);
+    };
+    // Without a reason on purpose: people divide the second by the first.
+    add("rate_limiter_requests_total", "Requests for tokens.", [](const auto& stats) { return count(stats.requests); });
+    add("rate_limiter_rejections_total", "Requests refused.",
+        [](const auto& stats) { return count(stats.rejected.total()); });
+    add("rate_limiter_returned_tokens_total", "Tokens that settled reservations gave back.",
+        [](const auto& stats) { return count(stats.returned_tokens); });
+    add("rate_limiter_surplus_tokens_total", "Tokens used beyond the estimates of reservations.",
+        [](const auto& stats) { return count(stats.surplus_tokens); });
+    add_plain_families<RateLimiterStats>(sink, limiter_families, plain);
+    add_plain_families<KeyedRateLimiterStats>(sink, keyed_limiter_families, keyed);
 }
 
 void add_bulkheads(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads,

@@ -38,7 +38,8 @@ struct Shown {
 void add_circuit_breakers(const FamilySink& sink, const Shown<CircuitBreakerStats>& breakers,
                           std::span<const Duration> latency_buckets);
 void add_operations(const FamilySink& sink, const Shown<CircuitBreakerStats>& breakers);
-void add_rate_limiters(const FamilySink& sink, const Shown<RateLimiterStats>& limiters);
+void add_rate_limiters(const FamilySink& sink, const Shown<RateLimiterStats>& plain,
+                       const Shown<KeyedRateLimiterStats>& keyed);
 void add_bulkheads(const FamilySink& sink, const Shown<BulkheadStats>& bulkheads,
                    std::span<const Duration> latency_buckets);
 void add_retries(const FamilySink& sink, const Shown<RetryStats>& retries);

@@ -61,7 +61,8 @@ void add_process(const FamilySink& sink, const ResilienceStats& stats, const Hea
             {service});
     const auto& overflow = stats.overflow;
     const std::size_t without_series = overflow.circuit_breakers.names.size() + overflow.rate_limiters.names.size() +
-                                       overflow.bulkheads.names.size() + overflow.retries.names.size();
+                                       overflow.keyed_rate_limiters.names.size() + overflow.bulkheads.names.size() +
+                                       overflow.retries.names.size();
     add_one(sink, "metrics_dropped_components", "Components summed into overflow.", MetricType::Gauge,
             count(without_series), {service});
 }

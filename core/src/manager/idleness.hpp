@@ -57,8 +57,8 @@ inline Use use_of(const Bulkhead& bulkhead, const BulkheadConfig& registered, Ti
                        bulkhead.config() == registered};
 }
 
-inline Use use_of(const Retry& retry, const RetryConfig&, TimePoint) {
-    const RetryStats stats = retry.stats();
+inline Use use_of(const Retry& retry, const RetryConfig&, TimePoint now) {
+    const RetryStats stats = retry.stats(now);
     return {.activity = stats.calls, .at_rest = stats.sleeping == 0};
 }
 

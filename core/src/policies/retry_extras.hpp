@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <resilience/base/cancellation_hold.hpp>
 #include <resilience/policies/retry.hpp>
 
