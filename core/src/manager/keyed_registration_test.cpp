@@ -209,7 +209,7 @@ TEST(ManagerOfKeyed, beyond_the_limit_counts_in_the_overflow) {
         EXPECT_EQ(removed->keys, 0U) << "only what rises is added up";
     }
     KeyedRateLimiterStats sum;
-    add_counters(sum, {.evicted_full_total = 3, .evicted_live_total = 4, .rejected = {1, 2, 3}});
+    add_counters(sum, KeyedRateLimiterStats{.evicted_full_total = 3, .evicted_live_total = 4, .rejected = {1, 2, 3}});
     EXPECT_EQ(sum.evicted_full_total, 3U);
     EXPECT_EQ(sum.evicted_live_total, 4U);
     EXPECT_EQ(sum.rejected.total(), 6U);

@@ -36,6 +36,7 @@ namespace resilience::inline v1 {
 //      "health":{"status":"degraded","ready":true,"open_circuits":1,"max_open_circuits":3,"reasons":["..."]},
 //      "circuit_breakers":{"payment_api":{"state":"open",...}},"rate_limiters":{},"bulkheads":{},"retries":{}}
 //
+// Keyed rate limiters stand among the others; theirs is a `keys` that is not null, and what only a key has is null.
 // `indent` is the number of spaces per level; below 0 everything stands on one line. Policies are sorted by name.
 // In each policy requests_total = admitted_total + the sum of rejected_total, and for a circuit breaker
 // admitted_total = success_total + failure_total + ignored_total + in_flight.
