@@ -140,20 +140,26 @@ TEST_F(IsolatedOperation, probes_alone) {
         const auto dropped = charge.try_acquire(at(21s));
         ASSERT_TRUE(dropped.has_value());
     }
-    EXPECT_TRUE(call(charge, Outcome::success, at(21s)));
-    EXPECT_TRUE(call(charge, Outcome::success, at(21s)));
-    EXPECT_EQ(charge.state(at(21s)), CircuitState::closed);
-    expect_to_reconcile(at(21s));
+    first = charge.try_acquire(at(21s));
+    second = charge.try_acquire(at(21s + 1ms));
+    ASSERT_TRUE(first.has_value() && second.has_value());
+    second->settle(Outcome::success, at(22s));
+    first->settle(Outcome::success, at(22s));
+    EXPECT_EQ(charge.state(at(22s)), CircuitState::closed);
+    expect_to_reconcile(at(22s));
 }
 
 TEST_F(IsolatedOperation, decides_nothing_by_a_verdict_that_comes_late) {
     auto late = charge.try_acquire(at(0s));
+    auto later = charge.try_acquire(at(0s));
     open_charge(at(0s));
     ASSERT_TRUE(call(charge, Outcome::success, at(10s)));
     late->settle(Outcome::failure, at(10s));
     EXPECT_EQ(charge.state(at(10s)), CircuitState::half_open) << "no probe has failed";
     EXPECT_TRUE(call(charge, Outcome::success, at(10s)));
     EXPECT_EQ(charge.state(at(10s)), CircuitState::closed);
+    later->settle(Outcome::failure, at(10s));
+    EXPECT_EQ(breaker.stats(at(10s)).operations[0].window.requests, 0U) << "it is not of this closed period";
     expect_to_reconcile(at(10s));
 }
 
