@@ -120,6 +120,24 @@ void add_durations(const FamilySink& sink, const Shown<BreakerStats>& breakers, 
     std::move(family).move_to(sink);
 }
 
+// Of the breakers that were given a health probe.
+void add_health_probes(const FamilySink& sink, const Shown<BreakerStats>& breakers) {
+    Family family{"circuit_breaker_health_probes_total", "Health probes by how they ended.", MetricType::Counter};
+    breakers.each_with_counters([&](std::string_view name, const BreakerStats& stats) {
+        if (!stats.health_probes) return;
+        const auto& probes = *stats.health_probes;
+        const std::pair<std::string_view, std::uint64_t> counts[] = {{"succeeded", probes.succeeded},
+                                                                     {"failed", probes.failed},
+                                                                     {"timed_out", probes.timed_out},
+                                                                     {"undecided", probes.undecided},
+                                                                     {"overlapped", probes.overlapped}};
+        for (const auto& [result, number] : counts) {
+            family.add(count(number), {{"service", name}, {"result", result}});
+        }
+    });
+    std::move(family).move_to(sink);
+}
+
 }  // namespace
 
 void add_circuit_breakers(const FamilySink& sink, const Shown<CircuitBreakerStats>& breakers,
@@ -130,6 +148,7 @@ void add_circuit_breakers(const FamilySink& sink, const Shown<CircuitBreakerStat
     add_transitions(sink, breakers);
     add_plain_families<BreakerStats>(sink, breaker_gauges, breakers);
     add_durations(sink, breakers, latency_buckets);
+    add_health_probes(sink, breakers);
     add_operations(sink, breakers);
 }
 

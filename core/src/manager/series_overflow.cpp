@@ -36,6 +36,16 @@ void add_latencies(std::optional<LatencyPicture>& sum, const std::optional<Laten
     sum->max = std::max(sum->max, more->max);
 }
 
+using HealthProbes = CircuitBreakerStats::HealthProbes;
+
+void add_health_probes(std::optional<HealthProbes>& sum, const std::optional<HealthProbes>& more) {
+    if (!more) return;
+    if (!sum) sum.emplace();
+    add_each(*sum, *more,
+             {&HealthProbes::sent, &HealthProbes::succeeded, &HealthProbes::failed, &HealthProbes::timed_out,
+              &HealthProbes::undecided, &HealthProbes::overlapped});
+}
+
 }  // namespace
 
 void add_counters(CircuitBreakerStats& sum, const CircuitBreakerStats& more) {
@@ -43,6 +53,7 @@ void add_counters(CircuitBreakerStats& sum, const CircuitBreakerStats& more) {
     using Rejected = CircuitBreakerStats::Rejected;
     add_transitions(sum, more);
     add_latencies(sum.latency, more.latency);
+    add_health_probes(sum.health_probes, more.health_probes);
     add_each(sum, more,
              {&Stats::requests, &Stats::admitted, &Stats::success, &Stats::failure, &Stats::ignored, &Stats::late,
               &Stats::cancelled, &Stats::abandoned, &Stats::leases_reclaimed, &Stats::unpaired_results,

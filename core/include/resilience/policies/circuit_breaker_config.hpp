@@ -19,6 +19,7 @@
 //     levers keep their ends. With judge_in_flight calls that were out already are judged when they end; so are all
 //     that were out when slow_call_duration changes. What adaptive_threshold has learned is kept while window_size and
 //     buckets stay. initial_state has had its effect.
+//   - Operations change with the breaker; operation_mode cannot once one has been asked for.
 // Cost: as making a breaker, and one short lock; a window of calls is copied under it. Memory: what an option needs is
 // kept until the breaker goes, so that it can be switched on again; a breaker that has had options, or windows of other
 // shapes, needs no more for each further change.
@@ -102,7 +103,7 @@ struct CircuitBreakerConfig {
     // closed take it off the shortest path; those marked (mutex) also take the breaker's short mutex once a call.
 
     // Instead of a time window, one of the last so many calls (mutex). 0: off. Up to 1,000,000 and at least
-    // min_requests; two bits of memory a call. window_size and buckets are then not read.
+    // min_requests; two bits of memory a call. window_size and buckets are then read for operations only.
     std::uint32_t window_calls = 0;
 
     // Instead of a failure ratio: opens after so many failures in a row, whatever the time between them. 0: off. Up to
