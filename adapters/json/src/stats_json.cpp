@@ -175,6 +175,7 @@ Json json_of(const KeyedRateLimiterStats& stats) {
             {"available_tokens", nullptr},
             {"refill_rate_per_second", nullptr},
             {"waiting", 0},
+            {"oldest_waiter_seconds", nullptr},
             {"keys", keys_json(stats)},
             {"closed", false},
             {"requests_total", stats.requests},

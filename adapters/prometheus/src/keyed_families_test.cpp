@@ -22,7 +22,7 @@ std::size_t occurrences(const std::string& text, const std::string& part) {
     return count;
 }
 
-KeyedRateLimiterConfig one_key() { return {.tiers = {{"only", 10, 1}}, .max_keys = 1}; }
+KeyedRateLimiterConfig one_key() { return {.tiers = {{"only", 10, 0.001}}, .max_keys = 1}; }
 
 TEST(KeyedFamilies, show_what_a_managers_limiters_count) {
     ResilienceManager manager{"shop", {.hottest_keys = 5}};

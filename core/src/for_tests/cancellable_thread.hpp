@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include <functional>
+#include <new>
 #include <utility>
 
 namespace for_tests {
@@ -12,7 +13,7 @@ namespace for_tests {
 class CancellableThread {
   public:
     explicit CancellableThread(std::function<void()> body) : body_(std::move(body)) {
-        pthread_create(&thread_, nullptr, &CancellableThread::run, &body_);
+        if (pthread_create(&thread_, nullptr, &CancellableThread::run, &body_) != 0) throw std::bad_alloc();
     }
     void cancel() { pthread_cancel(thread_); }
     // Waits for its end. True if it was cancelled.

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 
@@ -27,10 +28,13 @@ inline pid_t fork_with_a_bound() {
     return child;
 }
 
-// The code a child ended with; was_killed if a signal ended it.
+// The code a child ended with; was_killed if a signal ended it, or there is none.
 inline int code_of(pid_t child) {
+    if (child <= 0) return was_killed;
     int status = 0;
-    if (waitpid(child, &status, 0) != child || !WIFEXITED(status)) return was_killed;
+    pid_t ended = waitpid(child, &status, 0);
+    while (ended == -1 && errno == EINTR) ended = waitpid(child, &status, 0);
+    if (ended != child || !WIFEXITED(status)) return was_killed;
     return WEXITSTATUS(status);
 }
 

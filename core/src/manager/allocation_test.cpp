@@ -137,7 +137,7 @@ TEST(ManagerAllocation, whatever_else_a_manager_does_changes_nothing_when_it_fai
                                                         [](CircuitBreakerConfig& config) { config.min_requests = 5; });
          }},
         {"removal", 1, [&](ResilienceManager& manager) { EXPECT_TRUE(manager.remove(PolicyKind::bulkhead, name)); }},
-        {"expiry", 0, [](ResilienceManager& manager) { static_cast<void>(manager.expire_idle(1h, start)); }},
+        {"a first sweep", 1, [](ResilienceManager& manager) { static_cast<void>(manager.expire_idle(1h, start)); }},
     };
     for (const Row& row : rows) {
         ResilienceManager manager{"checkout", {.history = 10}};
@@ -154,6 +154,29 @@ TEST(ManagerAllocation, whatever_else_a_manager_does_changes_nothing_when_it_fai
                                        EXPECT_EQ(manager.circuit_breaker_templates().names().size(), templates);
                                    });
         EXPECT_GE(failures, row.least_allocations) << row.what;
+    }
+}
+
+TEST(ManagerAllocation, an_expiry_that_fails_at_any_allocation_has_told_of_whatever_is_gone) {
+    for (std::size_t failing = 0;; ++failing) {
+        ResilienceManager manager{"checkout", {.history = 10}};
+        for (const auto* name : {"a", "b", "c"}) manager.register_bulkhead(name, 10);
+        manager.expire_idle(1h, start);
+        const std::size_t events = manager.history().size();
+        fail_after = failing;
+        bool failed = false;
+        try {
+            static_cast<void>(manager.expire_idle(1h, start + 2h));
+        } catch (const std::bad_alloc&) {
+            failed = true;
+        }
+        fail_after = for_tests::never;
+        EXPECT_EQ(manager.history().size() - events, 3 - policies_in(manager)) << failing;
+        if (!failed) {
+            EXPECT_EQ(policies_in(manager), 0U);
+            EXPECT_GE(failing, 3U);
+            break;
+        }
     }
 }
 

@@ -30,10 +30,10 @@ inline Use use_of(const CircuitBreaker& breaker, const CircuitBreakerConfig& reg
                                  ? refuses_nobody && !stats.manual
                                  : registered.initial_state == CircuitState::metrics_only &&
                                        stats.state == CircuitState::metrics_only && !stats.lever_expires;
-    const bool none_open = std::ranges::none_of(
-        stats.operations, [](const auto& operation) { return operation.state == CircuitState::open; });
+    // Who has asked for an operation may hold its handle.
+    const bool as_made = breaker.config() == registered && stats.operations.empty() && !breaker.probe();
     return {.activity = stats.requests + stats.late + stats.unpaired_results,
-            .at_rest = stats.in_flight == 0 && as_it_began && none_open};
+            .at_rest = stats.in_flight == 0 && as_it_began && as_made};
 }
 
 // A fresh limiter begins with a full bucket.

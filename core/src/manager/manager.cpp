@@ -144,12 +144,18 @@ struct ResilienceManager::Registry {
         std::optional<std::string_view> looked_at = std::string_view{};
         while (looked_at) {
             detail::TakenOut taken;
+            bool out_of_memory = false;
             {
                 const std::unique_lock lock(mutex);
-                looked_at = policies.take_out_idle(*looked_at, events_at_once, idle_for, now, *listeners, taken);
+                try {
+                    looked_at = policies.take_out_idle(*looked_at, events_at_once, idle_for, now, *listeners, taken);
+                } catch (const std::bad_alloc&) {
+                    out_of_memory = true;  // those before are gone all the same, and are told of
+                }
                 for (const std::string_view name : taken.names) enqueue(EventKind::removed, policies.kind(), name);
             }
             registrations.deliver();
+            if (out_of_memory) throw std::bad_alloc();
             expired += taken.names.size();
         }
         return expired;

@@ -200,6 +200,20 @@ std::vector<Keeper> keepers() {
              return std::shared_ptr<void>(
                  &manager, [](void* all) { static_cast<ResilienceManager*>(all)->circuit_breaker("a")->reset(start); });
          }},
+        {"a configuration that was changed",
+         [](ResilienceManager& manager) {
+             manager.circuit_breaker("a")->reconfigure({.timeout = 1s}, start);
+             return std::shared_ptr<void>(&manager, [](void* all) {
+                 static_cast<ResilienceManager*>(all)->circuit_breaker("a")->reconfigure({}, start);
+             });
+         }},
+        {"a health probe",
+         [](ResilienceManager& manager) {
+             manager.circuit_breaker("a")->set_probe({}, [] { return true; });
+             return std::shared_ptr<void>(&manager, [](void* all) {
+                 static_cast<ResilienceManager*>(all)->circuit_breaker("a")->set_probe({}, {});
+             });
+         }},
         {"a limit that was changed",
          [](ResilienceManager& manager) {
              manager.bulkhead("a")->set_max_concurrent(3);
@@ -231,6 +245,15 @@ TEST(ManagerExpiry, never_takes_what_is_held_in_flight_or_differs_from_a_fresh_o
         manager.expire_idle(30min, start + 2h);
         EXPECT_EQ(policies_in(manager), 0U) << row.what;
     }
+}
+
+TEST(ManagerExpiry, never_takes_a_breaker_whose_operations_somebody_may_hold) {
+    ResilienceManager manager;
+    register_one_of_each(manager, "a");
+    const auto charge = manager.circuit_breaker("a")->operation("charge");
+    for (const Duration later : {0h, 1h, 2h}) manager.expire_idle(30min, start + later);
+    EXPECT_EQ(policies_in(manager), 1U);
+    EXPECT_EQ(charge.state(start), CircuitState::closed);
 }
 
 TEST(ManagerExpiry, begins_anew_with_each_call_and_waits_for_a_bucket_to_fill) {

@@ -82,11 +82,13 @@ void CallWindow::take_over_locked(const RollingWindow& window, const RollingWind
     // The oldest of them may fit in part only.
     std::uint64_t kept = 0;
     for (std::uint32_t age = 0; age + 1 < oldest; ++age) kept += window.bucket_locked(age, now).calls;
-    kept = size_ - room - kept;
+    // Calls beside this add to the newest meanwhile, so it may have more by now.
+    kept = size_ - room - std::min(kept, size_ - room);
     for (std::uint32_t age = oldest; age-- > 0;) {
         const WindowCounts bucket = window.bucket_locked(age, now);
         const std::uint64_t slow_ones = slow == nullptr ? 0 : slow->bucket_locked(age, now).failures;
-        record_mixed(age + 1 == oldest ? kept : bucket.calls, bucket, std::min(slow_ones, bucket.calls));
+        record_mixed(age + 1 == oldest ? std::min(kept, bucket.calls) : bucket.calls, bucket,
+                     std::min(slow_ones, bucket.calls));
     }
 }
 

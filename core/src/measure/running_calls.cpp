@@ -27,13 +27,14 @@ void RunningCalls::begin(TimePoint now) noexcept {
     bucket.latest = now;
 }
 
+// What was never begun here ends nothing: not every number that a call is known by is another's for ever.
 void RunningCalls::end(TimePoint began) noexcept {
     const std::int64_t number = number_of(began);
     Bucket& bucket = buckets_[place_of(number)];
     if (bucket.number == number) {
-        --bucket.calls;
+        bucket.calls -= bucket.calls > 0 ? 1 : 0;
     } else {
-        --older_;
+        older_ -= older_ > 0 ? 1 : 0;
     }
 }
 

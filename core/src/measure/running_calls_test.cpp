@@ -71,4 +71,13 @@ TEST(RunningCalls, are_never_overdue_early_and_at_most_an_eighth_of_the_limit_la
     }
 }
 
+TEST(RunningCalls, never_fall_below_none_when_one_ends_that_they_have_not_seen) {
+    RunningCalls running(2s);
+    running.end(at(0s));
+    running.begin(at(100s));
+    running.end(at(0s));
+    EXPECT_EQ(running.overdue(at(102s)), 0U);
+    EXPECT_EQ(running.overdue(at(103s)), 1U);
+}
+
 }  // namespace

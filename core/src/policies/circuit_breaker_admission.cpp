@@ -88,7 +88,7 @@ bool CircuitBreaker::admits_locked(ProbeHolder holder, TimePoint at, Passage& pa
         default:
             break;
     }
-    if (counts_running()) {
+    if (counts_running() && word.counting()) {
         judge_running_locked(now);
         // It may have opened, for no time at all even: then the question is another one.
         if (!state_.word().counting()) return admits_locked(holder, now, passage, why);
@@ -98,7 +98,7 @@ bool CircuitBreaker::admits_locked(ProbeHolder holder, TimePoint at, Passage& pa
     // Under the mutex the generation cannot have changed.
     if (holder == ProbeHolder::anonymous) static_cast<void>(anonymous_.enter(word));
     passage = {state_.word(), now};
-    if (counts_running() && holder == ProbeHolder::permit) {
+    if (counts_running() && word.counting() && holder == ProbeHolder::permit) {
         options_->running->begin(now);
         passage.word = passage.word.with_slot(options_->running_number);
     }

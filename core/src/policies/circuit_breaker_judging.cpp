@@ -172,7 +172,8 @@ void CircuitBreaker::ask_trip_predicate(Passage passage, TimePoint at) noexcept 
             const CallCounts counts = options_->calls->counts();
             seen = {.requests = counts.calls, .failures = counts.failures, .slow = counts.slow};
         } else {
-            const WindowCounts counts = windows_[word.window()].counts_locked(now);
+            const WindowCounts counts =
+                detail::CircuitOperations::without_away(*this, windows_[word.window()].counts_locked(now), now);
             seen = {.requests = counts.calls, .failures = counts.failures};
             if (options_->slow != nullptr) {
                 seen.slow = options_->slow->of_period[word.window()].counts_locked(now).failures;

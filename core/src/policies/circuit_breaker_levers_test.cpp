@@ -220,4 +220,14 @@ TEST(CircuitBreakerLevers, forced_closed_admits_all_and_judges_nothing) {
     EXPECT_EQ(stats.late, 0U);
 }
 
+TEST(CircuitBreakerLevers, forced_closed_admits_where_running_calls_are_judged_too) {
+    CircuitBreaker breaker{"levers_test", {.slow_call_duration = 1s, .judge_in_flight = true}};
+    breaker.force_closed(at(0s));
+    auto slow = breaker.try_acquire(at(0s));
+    ASSERT_TRUE(slow.has_value());
+    EXPECT_TRUE(breaker.try_acquire(at(10s)).has_value());
+    slow->settle(Outcome::success, at(10s));
+    EXPECT_EQ(breaker.state(at(10s)), CircuitState::forced_closed);
+}
+
 }  // namespace

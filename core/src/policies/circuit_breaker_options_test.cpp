@@ -237,4 +237,17 @@ TEST(ManualControl, returns_when_every_breaker_has_followed) {
     isolate_and_look();
 }
 
+TEST(CircuitBreakerOptions, a_trip_predicate_does_not_see_what_an_operation_that_opened_alone_has_left) {
+    CircuitBreaker breaker(
+        "options", {.min_requests = 4, .operation_mode = OperationMode::isolate},
+        {.trips = [](const ClosedPeriod& seen) { return seen.requests >= 4 && 2 * seen.failures >= seen.requests; }});
+    const auto charge = breaker.operation("charge");
+    const auto refund = breaker.operation("refund");
+    for (int failure = 0; failure < 3; ++failure) charge.try_acquire(at(0s))->settle(Outcome::failure, at(0s));
+    charge.try_acquire(at(0s))->settle(Outcome::failure, at(0s));
+    ASSERT_EQ(charge.state(at(0s)), CircuitState::open);
+    refund.try_acquire(at(0s))->settle(Outcome::success, at(0s));
+    EXPECT_EQ(breaker.state(at(0s)), CircuitState::closed);
+}
+
 }  // namespace

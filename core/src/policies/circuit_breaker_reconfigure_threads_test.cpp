@@ -169,4 +169,24 @@ TEST(CircuitBreakerReconfigureThreads, pictures_reconcile_while_states_and_confi
     EXPECT_GT(stats.generation, 2U);
 }
 
+TEST(CircuitBreakerReconfigure, ends_although_the_newest_bucket_grows_while_it_is_copied) {
+    CircuitBreaker breaker("breaker", {.failure_threshold = 1});
+    std::atomic<bool> over{false};
+    std::vector<std::jthread> callers;
+    for (int caller = 0; caller < 2; ++caller) {
+        callers.emplace_back([&] {
+            while (!over.load(std::memory_order_relaxed)) {
+                if (auto permit = breaker.try_acquire()) permit->settle(Outcome::success);
+            }
+        });
+    }
+    for (int change = 0; change < 100; ++change) {
+        breaker.reconfigure({.failure_threshold = 1, .window_calls = 1'000'000});
+        breaker.reconfigure({.failure_threshold = 1});
+    }
+    over.store(true, std::memory_order_relaxed);
+    callers.clear();
+    expect_reconciled(breaker.stats());
+}
+
 }  // namespace

@@ -20,7 +20,8 @@ KeyedAnswer::Kind KeyedBuckets::reserve(const KeyedAsk& ask, KeyRoom& room, Keye
         return KeyedAnswer::Kind::beyond_span;
     // Both before anything is taken. Who reserves nothing may still be charged: that key is held, too.
     const bool known = table_.find(ask.digest) != nullptr;
-    if (!open_.make_room() || (!known && ask.tokens == 0 && hold(ask, ask.tier.value_or(0), room) == nullptr)) {
+    const bool room_to_open = open_.find(ask.digest) != nullptr || open_.make_room();
+    if (!room_to_open || (!known && ask.tokens == 0 && hold(ask, ask.tier.value_or(0), room) == nullptr)) {
         ++counts_.load_shed;
         return KeyedAnswer::Kind::load_shed;
     }
@@ -48,7 +49,8 @@ TokenBucket::Settled KeyedBuckets::settle(const KeyedReserved& reserved, std::ui
     } else if (actual > reserved.tokens) {
         settled.surplus = actual - reserved.tokens;
         charge(*table_.find(reserved.digest), settled.surplus, now);
-        counts_.surplus_tokens += settled.surplus;
+        // Anybody may report anything; a sum that wraps would read as a restart.
+        counts_.surplus_tokens += std::min(settled.surplus, ~std::uint64_t{0} - counts_.surplus_tokens);
     }
     drop(reserved);
     return settled;

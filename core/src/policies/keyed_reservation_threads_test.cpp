@@ -79,7 +79,7 @@ struct Caller {
 TEST(KeyedReservation, threads_that_reserve_settle_drop_and_take_keep_the_bound_of_each_key) {
     for (const std::size_t max_keys : {std::size_t{8}, std::size_t{100}}) {
         KeyedRateLimiter limiter{
-            {.tiers = {{"only", capacity, 1e6}}, .max_keys = max_keys, .idle = 0s, .shards = 2, .seed = KeySeed{1, 2}}};
+            {.tiers = {{"only", capacity, 1e6}}, .max_keys = max_keys, .idle = 0s, .shards = 1, .seed = KeySeed{1, 2}}};
         std::atomic<std::int64_t> time{0};
         std::atomic<bool> over{false};
         std::vector<Caller> callers;

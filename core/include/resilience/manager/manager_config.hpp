@@ -9,10 +9,10 @@
 namespace resilience::inline v1 {
 
 struct ManagerConfig {
-    // Policies of each kind with metrics of their own, 1 to 65,536, so that names that come from outside cannot flood
-    // whoever stores the metrics. Those registered beyond work like all others and stand in stats and health; metrics
-    // show them as one sum (manager/series_overflow.hpp). A place becomes free when a policy that has one is removed,
-    // and goes to the next that is registered: a policy never changes sides.
+    // Policies of each sort (keyed limiters are one of their own) with metrics of their own, 1 to 65,536, so that names
+    // that come from outside cannot flood whoever stores the metrics. Those registered beyond work like all others and
+    // stand in stats and health; metrics show them as one sum (manager/series_overflow.hpp). A place becomes free when
+    // a policy that has one is removed, and goes to the next that is registered: a policy never changes sides.
     std::size_t max_components = 1000;
 
     // How many events ResilienceManager::history keeps, 0 to 65,536; their memory, about 250 bytes each, is taken at

@@ -107,7 +107,8 @@ class KeyedRateLimiter {
     [[nodiscard]] Admission<KeyedReservation> reserve(const KeyView& key, Tier tier, std::uint64_t estimate,
                                                       TimePoint now = Clock::now()) noexcept;
 
-    // The limiter as one key sees it, for a pipeline. The key is copied, and hashed only here.
+    // The limiter as one key sees it, for a pipeline. The key is copied, and hashed only here. The limiter must outlive
+    // the gate.
     [[nodiscard]] KeyGate for_key(const KeyView& key) const;
     // Each call gives the key that tier.
     [[nodiscard]] KeyGate for_key(const KeyView& key, Tier tier) const;

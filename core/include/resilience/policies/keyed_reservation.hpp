@@ -10,7 +10,9 @@
 // Promise, for each key what reservation.hpp promises of a limiter: final charges, each at the instant of its
 // reservation, never exceed capacity + rate * (t - s). Unused tokens come back only as far as the key's bucket has not
 // overflowed past them, and none once its tier has changed, by a call, by assign() or by set_tier(). What exceeds the
-// estimate is charged when reported and delays what that key asks for next; it stays owed in another tier, too.
+// estimate is charged when reported and delays what that key asks for next; it stays owed in another tier, too. A debt
+// is cut at 2^61 of its tier's units: what the tier refills in 73 years where its rate is a whole number of nanoseconds
+// a token, and less, down to days, where it is an odd fraction.
 //
 // - A key with an open reservation is held as an assigned one is: neither sweep nor a new key makes it be forgotten,
 //   and it counts in max_keys. Where all keys are held so, a new one is refused with load_shed.
