@@ -17,9 +17,13 @@ using detail::seconds;
 using detail::seconds_or_null;
 
 Json window_json(const CircuitBreakerStats::Window& window) {
+    const bool measured = window.slow_call_ratio.has_value();
     return {{"requests", window.requests},
             {"failures", window.failures},
             {"slow", window.slow},
+            {"slow_failures", measured ? Json(window.slow_failures) : Json(nullptr)},
+            {"duration_total_seconds", measured ? Json(seconds(window.total_duration)) : Json(nullptr)},
+            {"duration_average_seconds", seconds_or_null(window.average_duration)},
             // A share of nothing does not exist; 0 would say that all is well.
             {"failure_ratio", window.requests > 0 ? Json(window.failure_ratio) : Json(nullptr)},
             {"slow_ratio", window.requests > 0 && window.slow_call_ratio ? Json(window.slow_ratio) : Json(nullptr)},

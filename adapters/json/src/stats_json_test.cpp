@@ -32,6 +32,9 @@ ResilienceStats one_of_each() {
     breaker.window = {.requests = 40, .failures = 23, .failure_ratio = 0.575, .failure_threshold = 0.5};
     breaker.window.min_requests = 10;
     breaker.window.slow = 2;
+    breaker.window.slow_failures = 1;
+    breaker.window.total_duration = 20'300ms;
+    breaker.window.average_duration = 507'500us;
     breaker.window.slow_ratio = 0.05;
     breaker.window.slow_call_ratio = 0.5;
     breaker.slow = 3;
@@ -126,6 +129,9 @@ TEST(StatsJson, says_what_the_stats_say) {
         {"/circuit_breakers/payment_api/window/failure_threshold", 0.5},
         {"/circuit_breakers/payment_api/window/min_requests", 10},
         {"/circuit_breakers/payment_api/window/slow", 2},
+        {"/circuit_breakers/payment_api/window/slow_failures", 1},
+        {"/circuit_breakers/payment_api/window/duration_total_seconds", 20.3},
+        {"/circuit_breakers/payment_api/window/duration_average_seconds", 0.5075},
         {"/circuit_breakers/payment_api/window/slow_ratio", 0.05},
         {"/circuit_breakers/payment_api/slow_total", 3},
         {"/circuit_breakers/payment_api/hook_exceptions_total", 4},

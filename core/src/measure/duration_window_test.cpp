@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <mutex>
 #include <resilience/measure/duration_window.hpp>
 #include <thread>
@@ -12,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-TimePoint at(Duration since_epoch) { return TimePoint{since_epoch}; }
+TimePoint at(Duration since_epoch) { return for_tests::origin() + since_epoch; }
 
 TEST(Conformance, TW_1_sums_up_durations_and_slow_calls_in_buckets_of_time) {
     std::mutex mutex;
@@ -39,8 +40,8 @@ TEST(Conformance, TW_1_sums_up_durations_and_slow_calls_in_buckets_of_time) {
 TEST(DurationWindow, only_turns_forward_and_can_be_emptied) {
     std::mutex mutex;
     DurationWindow window(4s, 4, mutex);
-    window.record_locked(false, true, 1s, at(-1h));
-    EXPECT_EQ(window.counts_locked(at(-1h)), (CallCounts{1, 0, 1, 0, 1s})) << "before the epoch is one bucket";
+    window.record_locked(false, true, 1s, TimePoint{-1h});
+    EXPECT_EQ(window.counts_locked(TimePoint{-1h}), (CallCounts{1, 0, 1, 0, 1s})) << "before the epoch is one bucket";
     window.record(false, false, 2s, at(10s));
     window.record(true, false, 3s, at(1s));
     EXPECT_EQ(window.counts_locked(at(0s)), (CallCounts{2, 1, 0, 0, 5s}));
@@ -49,11 +50,51 @@ TEST(DurationWindow, only_turns_forward_and_can_be_emptied) {
     window.record(false, false, 1s, at(12s));
     window.forget_locked(at(12s));
     EXPECT_EQ(window.counts_locked(at(12s)), CallCounts{});
-    window.record(false, false, -1s, at(TimePoint::max().time_since_epoch()));
+    window.record(false, false, -1s, TimePoint::max());
     EXPECT_EQ(window.counts_locked(TimePoint::max()), (CallCounts{1, 0, 0, 0, 0s}));
 }
 
-TEST(DurationWindow, loses_no_call_beside_turns) {
+void reshape(DurationWindow& window, std::mutex& mutex, Duration length, std::uint32_t buckets, TimePoint now) {
+    DurationWindow::Shape shape(length, buckets);
+    const std::lock_guard lock(mutex);
+    window.reshape_locked(shape, now);
+}
+
+TEST(DurationWindow, keeps_its_newest_buckets_when_it_is_made_shorter) {
+    std::mutex mutex;
+    DurationWindow window(5s, 5, mutex);
+    window.record(false, false, 1s, at(0s));
+    window.record(false, false, 2s, at(1100ms));
+    window.record(true, true, 4s, at(2200ms));
+    window.record(false, true, 8s, at(3300ms));
+    window.record(true, false, 16s, at(4400ms));
+    reshape(window, mutex, 3s, 3, at(4400ms));
+    EXPECT_EQ(window.counts_locked(at(4999ms)), (CallCounts{3, 2, 2, 1, 28s}));
+    window.record(false, false, 1ms, at(5s));
+    EXPECT_EQ(window.counts_locked(at(5s)), (CallCounts{3, 1, 1, 0, 24'001ms}));
+    EXPECT_EQ(window.counts_locked(at(6s)), (CallCounts{2, 1, 0, 0, 16'001ms}));
+    EXPECT_EQ(window.counts_locked(at(8s)), CallCounts{});
+}
+
+TEST(DurationWindow, takes_back_nothing_that_had_left_when_it_is_made_longer) {
+    std::mutex mutex;
+    DurationWindow window(4s, 4, mutex);
+    window.record(true, true, 1s, at(0s));
+    window.record(false, false, 2s, at(2s));
+    window.record(false, true, 4s, at(3s));
+    // Nobody has turned it since.
+    reshape(window, mutex, 20s, 10, at(5s));
+    EXPECT_EQ(window.counts_locked(at(5s)), (CallCounts{2, 0, 1, 0, 6s}));
+    window.record(false, false, 8s, at(5s));
+    EXPECT_EQ(window.counts_locked(at(21s)), (CallCounts{3, 0, 1, 0, 14s}));
+    EXPECT_EQ(window.counts_locked(at(22s)), (CallCounts{1, 0, 0, 0, 8s})) << "from 2 s on for ten buckets";
+    // Buckets that lie in the newest one are part of it.
+    reshape(window, mutex, 100s, 10, at(6s));
+    EXPECT_EQ(window.counts_locked(at(99s)), (CallCounts{3, 0, 1, 0, 14s}));
+    EXPECT_EQ(window.counts_locked(at(100s)), CallCounts{});
+}
+
+TEST(DurationWindow, loses_no_call_beside_turns_and_changes) {
     constexpr std::uint32_t buckets = 100;
     std::mutex mutex;
     DurationWindow window(100ms, buckets, mutex);
@@ -65,6 +106,11 @@ TEST(DurationWindow, loses_no_call_beside_turns) {
                 window.record(thread == 0, thread == 1, 7us, at(Duration{time.fetch_add(3000)}));
             }
         });
+    }
+    // Twice as long and back: whole buckets, all of which it holds.
+    for (int change = 0; change < 200; ++change) {
+        reshape(window, mutex, change % 2 == 0 ? 200ms : 100ms, buckets, at(Duration{time.load()}));
+        std::this_thread::yield();
     }
     threads.clear();
     // 90 ms have passed, so nothing has left.

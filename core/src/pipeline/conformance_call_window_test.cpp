@@ -67,6 +67,20 @@ const std::vector<Row> rows{
          s.run("F");
          EXPECT_EQ(s.state(), CircuitState::open);
      }},
+    {"CB_12",
+     {.failure_threshold = 1, .min_requests = 5, .window_calls = 5, .slow_call_duration = 1s, .slow_call_ratio = 1},
+     [](Scenario& s) {
+         s.take('S', 10s).take('F', 10s).take('S', 100ms).take('S', 100ms).take('S', 100ms);
+         const CircuitBreakerStats::Window window = s.stats().window;
+         EXPECT_EQ(window.requests, 5U);
+         EXPECT_EQ(window.failures, 1U);
+         EXPECT_EQ(window.slow, 2U);
+         EXPECT_EQ(window.slow_failures, 1U);
+         EXPECT_EQ(window.slow_ratio, 0.4);
+         EXPECT_EQ(window.total_duration, 20'300ms);
+         EXPECT_EQ(window.average_duration, 4'060ms);
+         EXPECT_EQ(s.take('S', 200ms).stats().window.total_duration, 10'500ms) << "the oldest has left";
+     }},
     {"CB_14", failures_of_last(5, 10),
      [](Scenario& s) { EXPECT_EQ(s.run("FFFF SSSSSS").state(), CircuitState::closed); }},
     {"CB_18", failures_of_last(5, 10),

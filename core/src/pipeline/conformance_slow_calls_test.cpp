@@ -54,7 +54,32 @@ void counts_in_both_ratios_and_once_as_a_call(Scenario& s) {
     EXPECT_EQ(stats.slow, 1U);
 }
 
+void sums_up_durations_in_buckets_of_time(Scenario& s) {
+    s.advance(5s - s.now().time_since_epoch() % 5s - 200ms);
+    const Subject::Call slow = s.begin();
+    s.advance(100ms);
+    EXPECT_EQ(s.take('F', 100ms).stats().window.requests, 1U) << "at a bucket's edge";
+    EXPECT_EQ(s.take('S', 100ms).stats().window.requests, 2U);
+    s.advance(700ms).finish(slow, 'F');
+    for (const Duration later : {Duration{0s}, Duration{4s}}) {
+        const CircuitBreakerStats::Window window = s.advance(later).stats().window;
+        EXPECT_EQ(window.requests, 3U);
+        EXPECT_EQ(window.failures, 2U);
+        EXPECT_EQ(window.slow, 1U);
+        EXPECT_EQ(window.slow_failures, 1U);
+        EXPECT_EQ(window.total_duration, 1'200ms);
+        EXPECT_EQ(window.average_duration, 400ms);
+    }
+    EXPECT_EQ(s.advance(1s).stats().window.total_duration, 0s);
+    EXPECT_FALSE(s.stats().window.average_duration);
+    EXPECT_EQ(s.take('S', 100ms).stats().window.total_duration, 100ms);
+    EXPECT_EQ(s.advance(4'900ms).take('S', 100ms).stats().window.total_duration, 100ms);
+}
+
 const std::vector<Row> rows{
+    {"TW_1",
+     {.min_requests = 10, .window_size = 5s, .buckets = 5, .slow_call_duration = 500ms},
+     sums_up_durations_in_buckets_of_time},
     {"SL_1", base, slow_calls_open},
     {"SL_1_by_count", by_count(base), slow_calls_open},
     {"SL_4", {.slow_call_duration = 100ms}, at_the_limit_is_not_slow},

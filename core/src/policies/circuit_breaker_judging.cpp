@@ -41,7 +41,10 @@ CircuitBreaker::Findings CircuitBreaker::record_in_windows(Passage passage, bool
     }
     if (options_ == nullptr) return found;
     if (detail::SlowCallWindows* const slow = options_->slow.get()) {
-        found.slow = record(slow->of_period[window], is_slow(passage, now), now, options_->slow_ratio());
+        const Duration took = time_between(passage.admitted_at, now);
+        const bool was_slow = options_->is_slow(took);
+        found.slow = record(slow->of_period[window], was_slow, now, options_->slow_ratio());
+        slow->durations[window].record(failed, was_slow, took, now);
     }
     if (options_->consecutive_failures.load(std::memory_order_relaxed) != 0) {
         found.run = options_->run.record(passage.word.generation(), failed);
@@ -55,14 +58,18 @@ CircuitBreaker::Findings CircuitBreaker::record_in_windows_locked(Passage passag
     Findings found;
     if (options_ != nullptr && options_->calls != nullptr) {
         count_outside(failed ? Outcome::failure : Outcome::success);
-        const CallCounts counts = options_->calls->record(failed, is_slow(passage, now));
+        const Duration took = time_between(passage.admitted_at, now);
+        const CallCounts counts = options_->calls->record(failed, options_->is_slow(took), took);
         found = {.window = {counts.calls, counts.failures}, .slow = {counts.calls, counts.slow}};
     } else {
         found.window = windows_[word.window()].record_locked(failed, now);
     }
     if (options_ == nullptr) return found;
     if (options_->slow != nullptr) {
-        found.slow = options_->slow->of_period[word.window()].record_locked(is_slow(passage, now), now);
+        const Duration took = time_between(passage.admitted_at, now);
+        const bool was_slow = options_->is_slow(took);
+        found.slow = options_->slow->of_period[word.window()].record_locked(was_slow, now);
+        options_->slow->durations[word.window()].record_locked(failed, was_slow, took, now);
     }
     learn_if_due_locked(now);
     if (options_->running != nullptr) add_overdue_locked(found, now);

@@ -28,7 +28,9 @@ std::uint32_t FailureRun::length(std::uint64_t generation) const noexcept {
 
 SlowCallWindows::SlowCallWindows(const CircuitBreakerConfig& config, std::mutex& mutex)
     : of_period{RollingWindow(config.window_size, config.buckets, config.min_requests, quick.counter(0), mutex),
-                RollingWindow(config.window_size, config.buckets, config.min_requests, quick.counter(1), mutex)} {}
+                RollingWindow(config.window_size, config.buckets, config.min_requests, quick.counter(1), mutex)},
+      durations{DurationWindow(config.window_size, config.buckets, mutex),
+                DurationWindow(config.window_size, config.buckets, mutex)} {}
 
 bool LearnedThreshold::trips(WindowCounts counts) const noexcept {
     const auto at_least = [&](double ratio) {
@@ -48,11 +50,13 @@ OptionParts::OptionParts(const CircuitBreakerConfig& config, std::mutex& mutex) 
     const bool judges_slow_calls = config.slow_call_duration != Duration::zero();
     if (config.record_latency) latency = std::make_unique<LatencyHistogram>();
     if (config.window_calls != 0) {
-        calls = std::make_unique<CallWindow>(config.window_calls);
+        calls = std::make_unique<CallWindow>(
+            config.window_calls, judges_slow_calls ? CallWindow::Durations::summed : CallWindow::Durations::ignored);
     } else if (judges_slow_calls) {
         slow = std::make_unique<SlowCallWindows>(config, mutex);
         for (int window = 0; window < 2; ++window) {
             slow_shapes.emplace_back(config.window_size, config.buckets, config.min_requests);
+            duration_shapes.emplace_back(config.window_size, config.buckets);
         }
     }
     if (config.judge_in_flight) running = std::make_unique<RunningCalls>(config.slow_call_duration);

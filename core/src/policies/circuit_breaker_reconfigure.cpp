@@ -75,8 +75,9 @@ void CircuitBreakerOptions::adopt_slow_locked(const CircuitBreakerConfig& given,
     if (SlowCallWindows* const made = slow.made()) {
         const bool counted = slow != nullptr;
         for (std::size_t window = 0; window < parts.slow_shapes.size(); ++window) {
-            if (!counted) made->of_period[window].forget_locked(now);
+            if (!counted) made->forget_locked(window, now);
             made->of_period[window].reshape_locked(parts.slow_shapes[window], now);
+            made->durations[window].reshape_locked(parts.duration_shapes[window], now);
         }
     }
     slow.on(std::move(parts.slow));

@@ -25,6 +25,13 @@ bool happens_by_itself(CircuitState from, CircuitState to) noexcept {
     }
 }
 
+// Beside calls that settle meanwhile the sums may be one ahead of the counts.
+void describe_durations(CircuitBreakerStats::Window& window, const CallCounts& sums) noexcept {
+    window.slow_failures = std::min(sums.slow_failures, window.slow);
+    window.total_duration = sums.total;
+    if (sums.calls != 0) window.average_duration = sums.average();
+}
+
 }  // namespace
 
 CircuitBreaker::Position CircuitBreaker::position_locked(TimePoint at) const noexcept {
@@ -135,6 +142,7 @@ void CircuitBreaker::describe_window_locked(CircuitBreakerStats& stats, const Po
         stats.window.requests = counts.calls;
         stats.window.failures = counts.failures;
         stats.window.slow = counts.slow;
+        if (options_->config.slow_call_duration != Duration::zero()) describe_durations(stats.window, counts);
         return;
     }
     const TimePoint as_of = closed || word.counting() ? now : not_closed_since_;
@@ -144,6 +152,7 @@ void CircuitBreaker::describe_window_locked(CircuitBreakerStats& stats, const Po
     stats.window.failures = counts.failures;
     if (options_ != nullptr && options_->slow != nullptr) {
         stats.window.slow = options_->slow->of_period[word.window()].counts_locked(as_of).failures;
+        describe_durations(stats.window, options_->slow->durations[word.window()].counts_locked(as_of));
     }
 }
 

@@ -204,7 +204,7 @@ void CircuitBreaker::prepare_options_locked(bool counts, std::uint32_t window, T
     if (!counts) return;
     if (options.calls != nullptr) options.calls->forget();
     if (options.running != nullptr) options.running->forget();
-    if (options.slow != nullptr) options.slow->of_period[window].forget_locked(now);
+    if (options.slow != nullptr) options.slow->forget_locked(window, now);
 }
 
 // Before their results come, if they come: the calls count as ignored, and their results as nobody's.

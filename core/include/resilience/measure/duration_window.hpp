@@ -20,6 +20,12 @@
 //
 // Cost: about 25 instructions and two locked operations on a line of the thread's own; the mutex at a bucket's edge.
 // Memory: one cache line for each stripe and 40 bytes for each bucket, taken in the constructor.
+//
+// It gets another length or other buckets as a rolling window does (rolling_window_change.hpp): what an old bucket had
+// is taken to have come when it began. The window may lose calls by it and never gains any.
+//
+//     DurationWindow::Shape shape(30s, 10);              // takes the memory; may throw
+//     window.reshape_locked(shape, now);                 // under the mutex; allocates nothing
 
 #include <algorithm>
 #include <array>
@@ -33,6 +39,7 @@
 #include <resilience/base/time.hpp>
 #include <resilience/measure/call_window.hpp>
 #include <resilience/measure/striped_counters.hpp>
+#include <utility>
 
 namespace resilience::inline v1 {
 
@@ -41,6 +48,26 @@ class BasicDurationWindow {
   public:
     // A call counts with at most this long, about 2.4 hours, so that a million of them in the window do not overflow.
     static constexpr Duration longest = Duration{std::int64_t{1} << 43};
+
+  private:
+    // Calls by outcome and speed, and nanoseconds.
+    enum Counted : std::size_t { slow_call = 1, failed_call = 2, nanoseconds = 4, sums };
+    using Sums = std::array<std::uint64_t, sums>;
+
+  public:
+    // The memory of a shape that a window can be given. Afterwards it holds what the window had.
+    class Shape {
+      public:
+        // As for the window's own constructor. Throws std::bad_alloc.
+        Shape(Duration window, std::uint32_t buckets)
+            : width_(window.count() / buckets), buckets_(buckets), closed_(std::make_unique<Sums[]>(buckets)) {}
+
+      private:
+        friend class BasicDurationWindow;
+        std::int64_t width_;
+        std::uint32_t buckets_;
+        std::unique_ptr<Sums[]> closed_;
+    };
 
     // `window / buckets` must be at least 1 ns and `buckets` at least 1. The mutex must outlive the window. Reads no
     // clock. Throws std::bad_alloc.
@@ -79,11 +106,9 @@ class BasicDurationWindow {
         std::fill_n(closed_.get(), buckets_, Sums{});
     }
 
-  private:
-    // Calls by outcome and speed, and nanoseconds.
-    enum Counted : std::size_t { slow_call = 1, failed_call = 2, nanoseconds = 4, sums };
-    using Sums = std::array<std::uint64_t, sums>;
+    void reshape_locked(Shape& shape, TimePoint now) noexcept;
 
+  private:
     void add(bool failed, bool slow, Duration took) noexcept {
         totals_.add((failed ? std::size_t{failed_call} : 0) + (slow ? std::size_t{slow_call} : 0));
         const Duration counted = std::clamp(took, Duration::zero(), longest);
@@ -107,6 +132,7 @@ class BasicDurationWindow {
         if (const std::int64_t bucket = bucket_of(now); bucket > newest_) turn_locked(bucket);
     }
     void turn_locked(std::int64_t bucket) noexcept;
+    void begin_locked(std::int64_t bucket) noexcept;
 
     std::int64_t width_;
     std::int64_t newest_ = -1;  // the number of the newest bucket; -1 is the time before the epoch
@@ -142,10 +168,38 @@ void BasicDurationWindow<Atomics>::turn_locked(std::int64_t bucket) noexcept {
     // What lies between the two is empty, and all that was as far back as the window is long has left it.
     const std::int64_t skipped = std::min<std::int64_t>(bucket - newest_, buckets_);
     for (std::int64_t step = 1; step <= skipped; ++step) bucket_at(newest_ + step) = {};
+    begin_locked(bucket);
+}
+
+// Release: whoever sees its edge adds after the sums of the one before it were taken.
+template <class Atomics>
+void BasicDurationWindow<Atomics>::begin_locked(std::int64_t bucket) noexcept {
     newest_ = bucket;
     std::int64_t end = 0;
     if (__builtin_mul_overflow(bucket + 1, width_, &end)) end = std::numeric_limits<std::int64_t>::max();
     turn_.store(end, std::memory_order_release);
+}
+
+template <class Atomics>
+void BasicDurationWindow<Atomics>::reshape_locked(Shape& shape, TimePoint now) noexcept {
+    // What is overdue must leave by the old buckets: a longer window would take it back.
+    turn_if_due_locked(now);
+    const auto new_number = [&](std::int64_t number) { return number < 0 ? -1 : number * width_ / shape.width_; };
+    const std::int64_t newest = new_number(newest_);
+    for (std::int64_t old = std::max<std::int64_t>(newest_ - buckets_ + 1, -1); old < newest_; ++old) {
+        const Sums& had = bucket_at(old);
+        const std::int64_t number = new_number(old);
+        if (number == newest) {
+            for (std::size_t sum = 0; sum < sums; ++sum) before_[sum] -= had[sum];
+        } else if (number > newest - static_cast<std::int64_t>(shape.buckets_)) {
+            Sums& bucket = shape.closed_[static_cast<std::uint64_t>(number + shape.buckets_) % shape.buckets_];
+            for (std::size_t sum = 0; sum < sums; ++sum) bucket[sum] += had[sum];
+        }
+    }
+    std::swap(width_, shape.width_);
+    std::swap(buckets_, shape.buckets_);
+    std::swap(closed_, shape.closed_);
+    begin_locked(newest);
 }
 
 using DurationWindow = BasicDurationWindow<StandardAtomics>;

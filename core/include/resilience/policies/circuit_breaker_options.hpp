@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <resilience/base/time.hpp>
 #include <resilience/measure/call_window.hpp>
+#include <resilience/measure/duration_window.hpp>
 #include <resilience/measure/failure_baseline.hpp>
 #include <resilience/measure/fraction.hpp>
 #include <resilience/measure/latency_histogram.hpp>
@@ -48,12 +50,19 @@ class FailureRun {
     std::atomic<std::uint64_t> word_{0};
 };
 
-// Slow calls in a time window are a second pair of windows, in which a slow call is what a failure is in the first.
+// Slow calls in a time window are a second pair of windows, in which a slow call is what a failure is in the first: the
+// breaker is judged by them. Beside each, for the picture alone, how long the calls took.
 struct SlowCallWindows {
     SlowCallWindows(const CircuitBreakerConfig& config, std::mutex& mutex);
 
+    void forget_locked(std::size_t window, TimePoint now) noexcept {
+        of_period[window].forget_locked(now);
+        durations[window].forget_locked(now);
+    }
+
     StripedCounters<2> quick{};
     RollingWindow of_period[2];
+    DurationWindow durations[2];
 };
 
 // What adaptive_threshold has learned, and until where.
@@ -88,6 +97,7 @@ struct OptionParts {
     std::unique_ptr<CallWindow> calls{};
     std::unique_ptr<SlowCallWindows> slow{};
     std::vector<RollingWindow::Shape> slow_shapes{};  // one for each of its windows
+    std::vector<DurationWindow::Shape> duration_shapes{};
     std::unique_ptr<RunningCalls> running{};
     std::unique_ptr<LearnedThreshold> learned{};
 };
