@@ -18,6 +18,20 @@ using namespace resilience;
 using namespace std::chrono_literals;
 using Parsed = nlohmann::json;
 
+CircuitBreakerStats::Window measured_window() {
+    return {.requests = 40,
+            .failures = 23,
+            .slow = 2,
+            .slow_failures = 1,
+            .total_duration = 20'300ms,
+            .average_duration = 507'500us,
+            .failure_ratio = 0.575,
+            .slow_ratio = 0.05,
+            .failure_threshold = 0.5,
+            .slow_call_ratio = 0.5,
+            .min_requests = 10};
+}
+
 ResilienceStats one_of_each() {
     ResilienceStats stats;
     stats.service = "checkout";
@@ -29,14 +43,7 @@ ResilienceStats one_of_each() {
     breaker.not_closed = 40s;
     breaker.retry_after = 47'600ms;
     breaker.generation = 8;
-    breaker.window = {.requests = 40, .failures = 23, .failure_ratio = 0.575, .failure_threshold = 0.5};
-    breaker.window.min_requests = 10;
-    breaker.window.slow = 2;
-    breaker.window.slow_failures = 1;
-    breaker.window.total_duration = 20'300ms;
-    breaker.window.average_duration = 507'500us;
-    breaker.window.slow_ratio = 0.05;
-    breaker.window.slow_call_ratio = 0.5;
+    breaker.window = measured_window();
     breaker.slow = 3;
     breaker.hook_exceptions = 4;
     breaker.half_open.max_calls = 5;
@@ -103,6 +110,19 @@ TEST(StatsJson, has_the_promised_keys_in_order) {
         (Keys{"bulkhead_full", "queue_full", "queue_timeout", "deadline_exceeded", "cancelled", "shutting_down"}));
     EXPECT_EQ(keys_of(document["retries"]["reads"]["calls_total"]),
               (Keys{"success_first", "success_retried", "exhausted", "not_retryable", "gave_up"}));
+}
+
+TEST(StatsJson, has_no_durations_of_a_window_where_they_are_not_summed) {
+    ResilienceStats stats = one_of_each();
+    auto& window = stats.circuit_breakers["payment_api"].window;
+    const char* const keys[] = {"slow_failures", "duration_total_seconds", "duration_average_seconds"};
+    window = {.slow_call_ratio = 0.5};
+    const auto of_no_call = Parsed::parse(to_json_text(stats))["circuit_breakers"]["payment_api"]["window"];
+    EXPECT_EQ(of_no_call[keys[1]], 0);
+    EXPECT_EQ(of_no_call[keys[2]], nullptr);
+    window = {.requests = 2};
+    const auto off = Parsed::parse(to_json_text(stats))["circuit_breakers"]["payment_api"]["window"];
+    for (const char* key : keys) EXPECT_EQ(off.at(key), nullptr) << key;
 }
 
 TEST(StatsJson, says_what_the_stats_say) {
