@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <optional>
 #include <resilience/pipeline/virtual_probes.hpp>
 #include <stdexcept>
@@ -18,7 +19,7 @@ class VirtualProbesTest : public testing::Test {
     [[nodiscard]] CircuitState state() const { return breaker.state(time.now()); }
     [[nodiscard]] CircuitBreakerStats::HealthProbes counts() const { return *breaker.stats(time.now()).health_probes; }
 
-    VirtualTime time;
+    VirtualTime time{1, for_tests::origin()};
     CircuitBreaker breaker{"virtual_probes_test", {.success_threshold = 2, .min_requests = 1}};
     bool well = false;
     std::vector<Duration> asked;
@@ -54,7 +55,7 @@ TEST_F(VirtualProbesTest, sees_the_deadline_and_ends_one_that_hangs_past_it) {
     open();
     const VirtualProbes probes{time, breaker};
     time.advance(12s);
-    EXPECT_EQ(deadline, TimePoint{13s});
+    EXPECT_EQ(deadline, for_tests::origin() + 13s);
     EXPECT_EQ(counts().timed_out, 0U);
     time.advance(1s);
     EXPECT_EQ(counts().timed_out, 1U);
@@ -63,7 +64,7 @@ TEST_F(VirtualProbesTest, sees_the_deadline_and_ends_one_that_hangs_past_it) {
     hold->end();
     time.advance(10s);
     EXPECT_EQ(counts().sent, 2U);
-    EXPECT_EQ(deadline, TimePoint{33s});
+    EXPECT_EQ(deadline, for_tests::origin() + 33s);
 }
 
 TEST_F(VirtualProbesTest, counts_one_that_throws_as_failed) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <optional>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
@@ -17,7 +18,7 @@ namespace {
 using Operation = CircuitBreaker::Operation;
 using OperationStats = CircuitBreakerStats::Operation;
 
-TimePoint at(Duration since_start) { return TimePoint{1h + since_start}; }
+TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
 constexpr CircuitBreakerConfig tracking{.success_threshold = 2, .timeout = 10s, .min_requests = 4};
 

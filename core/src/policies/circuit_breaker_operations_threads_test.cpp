@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <resilience/base/random.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <string>
@@ -20,8 +21,10 @@ using Operation = CircuitBreaker::Operation;
 // A clock that all threads share and push on, so that states come and go while they run.
 class SharedTime {
   public:
-    TimePoint pass(Duration by) { return TimePoint{Duration{now_.fetch_add(by.count(), std::memory_order_relaxed)}}; }
-    TimePoint now() const { return TimePoint{Duration{now_.load(std::memory_order_relaxed)}}; }
+    TimePoint pass(Duration by) {
+        return for_tests::origin() + Duration{now_.fetch_add(by.count(), std::memory_order_relaxed)};
+    }
+    TimePoint now() const { return for_tests::origin() + Duration{now_.load(std::memory_order_relaxed)}; }
 
   private:
     std::atomic<std::int64_t> now_{0};
@@ -136,13 +139,14 @@ TEST(CircuitBreakerOperations, open_alone_however_threads_meet) {
                 running.emplace_back([&, thread] {
                     const bool fails = thread % 2 == 0;
                     for (int call = 0; call < 300; ++call) {
-                        auto permit = operations[fails ? 0 : 1].try_acquire(TimePoint{1s});
-                        if (permit) permit->settle(fails ? Outcome::failure : Outcome::success, TimePoint{1s});
+                        auto permit = operations[fails ? 0 : 1].try_acquire(for_tests::origin() + 1s);
+                        if (permit)
+                            permit->settle(fails ? Outcome::failure : Outcome::success, for_tests::origin() + 1s);
                     }
                 });
             }
         }
-        const CircuitBreakerStats stats = breaker.stats(TimePoint{1s});
+        const CircuitBreakerStats stats = breaker.stats(for_tests::origin() + 1s);
         ASSERT_EQ(stats.state, CircuitState::closed);
         ASSERT_EQ(stats.operations[0].state, CircuitState::open);
         ASSERT_EQ(stats.operations[1].success, 600U);
@@ -170,7 +174,7 @@ TEST(CircuitBreakerOperations, may_be_asked_for_while_plain_calls_run) {
         });
     }
     running.clear();
-    const CircuitBreakerStats stats = breaker.stats(TimePoint{1s});
+    const CircuitBreakerStats stats = breaker.stats(for_tests::origin() + 1s);
     expect_reconciled(stats);
     EXPECT_EQ(stats.requests, std::uint64_t{threads} * 2000);
     EXPECT_EQ(stats.operations[0].requests, 1000U);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <optional>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
@@ -15,7 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-TimePoint at(Duration since_start) { return TimePoint{1h + since_start}; }
+TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
 void call(CircuitBreaker& breaker, Outcome outcome, TimePoint now, Duration took = 0s) {
     auto permit = breaker.try_acquire(now - took);

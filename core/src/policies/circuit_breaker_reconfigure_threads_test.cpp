@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <resilience/base/random.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <thread>
@@ -55,11 +56,11 @@ TEST(Conformance, TW_16_a_change_of_the_window_keeps_the_state_and_gains_nothing
             CircuitBreaker breaker("breaker", from);
             Random random(1);
             for (int call = 0; call < 300; ++call) {
-                auto permit = breaker.try_acquire(TimePoint{10us * call});
+                auto permit = breaker.try_acquire(for_tests::origin() + 10us * call);
                 if (call % 7 != 6)
                     permit->settle(random.next() % 3 == 0 ? Outcome::failure : Outcome::success, permit->admitted_at());
             }
-            const TimePoint now{3ms};
+            const TimePoint now = for_tests::origin() + 3ms;
             const CircuitBreakerStats before = breaker.stats(now);
             breaker.reconfigure(to, now);
             const CircuitBreakerStats after = breaker.stats(now);
@@ -78,7 +79,7 @@ void call_beside_changes(CircuitBreaker& breaker, std::atomic<std::int64_t>& tim
                          std::array<std::atomic<std::uint64_t>, 3>& told) {
     std::vector<CircuitBreaker::Permit> out;
     for (int call = 0; call < calls; ++call) {
-        const TimePoint now{Duration{time.fetch_add(500, std::memory_order_relaxed)}};
+        const TimePoint now = for_tests::origin() + Duration{time.fetch_add(500, std::memory_order_relaxed)};
         if (auto permit = breaker.try_acquire(now)) out.push_back(std::move(*permit));
         if (out.size() < 8 && call + 1 < calls) continue;
         for (CircuitBreaker::Permit& permit : out) {
@@ -104,7 +105,7 @@ TEST(Conformance, TW_16_no_admitted_call_loses_its_verdict_to_changes_beside_it)
         });
     }
     for (std::size_t change = 0; running > 0 || change < 100; ++change) {
-        const TimePoint now{Duration{time.load(std::memory_order_relaxed)}};
+        const TimePoint now = for_tests::origin() + Duration{time.load(std::memory_order_relaxed)};
         breaker.reconfigure(all[change * 3 % all.size()], now);
         const CircuitBreakerStats stats = breaker.stats(now);
         expect_reconciled(stats);
@@ -113,7 +114,7 @@ TEST(Conformance, TW_16_no_admitted_call_loses_its_verdict_to_changes_beside_it)
         std::this_thread::yield();
     }
     callers.clear();
-    const CircuitBreakerStats stats = breaker.stats(TimePoint{Duration{time.load()}});
+    const CircuitBreakerStats stats = breaker.stats(for_tests::origin() + Duration{time.load()});
     EXPECT_EQ(stats.admitted, 18'000U);
     EXPECT_EQ(stats.in_flight, 0U);
     EXPECT_EQ(stats.success, told[static_cast<std::size_t>(Outcome::success)]);
@@ -142,7 +143,8 @@ TEST(CircuitBreakerReconfigureThreads, pictures_reconcile_while_states_and_confi
         callers.emplace_back([&, random = Random(caller)]() mutable {
             while (!stop) {
                 const std::uint64_t dice = random.next();
-                const TimePoint now{Duration{time.fetch_add(static_cast<std::int64_t>(dice % 1000))}};
+                const TimePoint now =
+                    for_tests::origin() + Duration{time.fetch_add(static_cast<std::int64_t>(dice % 1000))};
                 if (dice % 16 == 0) {
                     if (breaker.allow(now) && dice % 64 != 0) breaker.record_result(dice % 3 != 0, now);
                     continue;
@@ -153,14 +155,14 @@ TEST(CircuitBreakerReconfigureThreads, pictures_reconcile_while_states_and_confi
         });
     }
     for (std::size_t change = 0; change < 1500 && !HasFatalFailure(); ++change) {
-        const TimePoint now{Duration{time.load(std::memory_order_relaxed)}};
+        const TimePoint now = for_tests::origin() + Duration{time.load(std::memory_order_relaxed)};
         breaker.reconfigure(all[change * 3 % all.size()], now);
         expect_reconciled(breaker.stats(now));
         std::this_thread::yield();
     }
     stop = true;
     callers.clear();
-    const TimePoint last{Duration{time.load()} + 1s};
+    const TimePoint last = for_tests::origin() + Duration{time.load()} + 1s;
     breaker.reset(last);
     breaker.tick(last + 1s);
     const CircuitBreakerStats stats = breaker.stats(last + 1s);

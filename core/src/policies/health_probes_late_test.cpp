@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <memory>
 
 #include "health_probes_rig.hpp"
@@ -187,12 +188,12 @@ TEST(HealthProbes, end_an_open_period_that_would_not_end_by_itself) {
 
 TEST(HealthProbes, may_be_set_while_a_half_open_call_is_out) {
     CircuitBreaker breaker{"health_probes_test", {.success_threshold = 1, .min_requests = 1}};
-    breaker.record_result(false, TimePoint{1h});
-    auto call = breaker.try_acquire(TimePoint{1h + 60s});
+    breaker.record_result(false, for_tests::origin() + 1h);
+    auto call = breaker.try_acquire(for_tests::origin() + 1h + 60s);
     breaker.set_probe({}, [] { return true; });
-    EXPECT_EQ(breaker.stats(TimePoint{1h + 61s}).half_open.oldest_probe, 1s);
-    call->settle(Outcome::success, TimePoint{1h + 61s});
-    EXPECT_EQ(breaker.state(TimePoint{1h + 61s}), CircuitState::closed);
+    EXPECT_EQ(breaker.stats(for_tests::origin() + 1h + 61s).half_open.oldest_probe, 1s);
+    call->settle(Outcome::success, for_tests::origin() + 1h + 61s);
+    EXPECT_EQ(breaker.state(for_tests::origin() + 1h + 61s), CircuitState::closed);
 }
 
 TEST(HealthProbes, go_when_they_are_replaced_or_their_breaker_goes) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <optional>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <utility>
@@ -21,7 +22,7 @@ class HealthProbesRig {
         EXPECT_EQ(state({}), CircuitState::open);
     }
 
-    static TimePoint at(Duration after_opening) { return TimePoint{std::chrono::hours(1) + after_opening}; }
+    static TimePoint at(Duration after_opening) { return for_tests::origin() + std::chrono::hours(1) + after_opening; }
     void call(Outcome outcome, Duration when) {
         auto permit = breaker.try_acquire(at(when));
         ASSERT_TRUE(permit.has_value());

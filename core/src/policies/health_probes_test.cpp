@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <functional>
 #include <resilience/base/config_error.hpp>
 #include <stdexcept>
@@ -195,12 +196,12 @@ TEST(HealthProbe, is_made_of_either_kind_of_function_and_fails_where_one_throws_
     CircuitBreaker breaker{"health_probes_test"};
     const auto answer = [&](const HealthProbe& probe) {
         breaker.set_probe({.interval = 3s, .timeout = 2s}, probe);
-        return breaker.probe().succeeds(TimePoint{10s});
+        return breaker.probe().succeeds(for_tests::origin() + 10s);
     };
     EXPECT_TRUE(answer([] { return true; }));
     EXPECT_FALSE(answer([] { return false; }));
     EXPECT_TRUE(answer([&](TimePoint given) { return (deadline = given) != never; }));
-    EXPECT_EQ(deadline, TimePoint{12s});
+    EXPECT_EQ(deadline, for_tests::origin() + 12s);
     EXPECT_FALSE(answer([]() -> bool { throw std::runtime_error("connection refused"); }));
     EXPECT_FALSE(answer({}));
     EXPECT_FALSE(HealthProbe(std::function<bool()>{}));

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <utility>
 
@@ -11,7 +12,7 @@ namespace {
 
 using Operation = CircuitBreaker::Operation;
 
-TimePoint at(Duration since_start) { return TimePoint{1h + since_start}; }
+TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
 constexpr CircuitBreakerConfig isolating{.success_threshold = 2,
                                          .timeout = 10s,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <for_tests/origin.hpp>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 
@@ -11,7 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-TimePoint at(Duration since_start) { return TimePoint{1h + since_start}; }
+TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
 constexpr CircuitBreakerConfig tracking{.timeout = 10s, .min_requests = 4, .window_size = 60s};
 constexpr CircuitBreakerConfig isolating{
