@@ -74,6 +74,12 @@ TEST(DurationWindow, keeps_its_newest_buckets_when_it_is_made_shorter) {
     EXPECT_EQ(window.counts_locked(at(5s)), (CallCounts{3, 1, 1, 0, 24'001ms}));
     EXPECT_EQ(window.counts_locked(at(6s)), (CallCounts{2, 1, 0, 0, 16'001ms}));
     EXPECT_EQ(window.counts_locked(at(8s)), CallCounts{});
+    // A new bucket may end before the old one would have.
+    reshape(window, mutex, 10s, 2, at(10s));
+    window.record(false, false, 1s, at(15s));
+    reshape(window, mutex, 2s, 2, at(15s));
+    window.record(false, false, 32s, at(19s));
+    EXPECT_EQ(window.counts_locked(at(20s)), (CallCounts{1, 0, 0, 0, 32s}));
 }
 
 TEST(DurationWindow, takes_back_nothing_that_had_left_when_it_is_made_longer) {

@@ -106,13 +106,21 @@ TEST(CircuitBreakerDurations, stay_to_be_seen_while_open_and_a_new_closed_period
         EXPECT_EQ(window.total_duration, 0s) << "neither the old ones nor a late verdict";
         EXPECT_EQ(window.slow_failures, 0U);
         EXPECT_FALSE(window.average_duration);
-        // Twice more: into the window that was used first.
-        breaker.reset(at(12s));
-        breaker.force_open(at(12s));
-        breaker.reset(at(12s));
-        EXPECT_EQ(window_of(breaker, at(12s)).total_duration, 0s);
         call(breaker, Outcome::success, at(12s), 3s);
         EXPECT_EQ(window_of(breaker, at(12s)).average_duration, 3s);
+    }
+}
+
+TEST(CircuitBreakerDurations, of_the_closed_period_before_the_last_do_not_come_back_with_its_window) {
+    for (const CircuitBreakerConfig& kind : {base, by_calls}) {
+        CircuitBreaker breaker("breaker", kind);
+        for (int period = 0; period < 4; ++period) {
+            EXPECT_EQ(window_of(breaker, at(3s)).total_duration, 0s) << period;
+            breaker.record_result(false, 2s, at(3s));
+            EXPECT_EQ(window_of(breaker, at(3s)).total_duration, 2s);
+            breaker.open(at(3s));
+            breaker.reset(at(3s));
+        }
     }
 }
 
