@@ -138,7 +138,10 @@ void HealthProbing::judge_overdue(CircuitBreaker& breaker, TimePoint now) noexce
     if (now < deadline() || out_ != Out::waiting) return;
     out_ = Out::overdue;
     ++counts_.timed_out;
-    if (of_.same_period(breaker.state_.word())) judge(breaker, false, false, now);
+    if (!of_.same_period(breaker.state_.word())) return;
+    judge(breaker, false, false, now);
+    // It may have opened, for no time at all even: whoever asks next finds what is at `now`.
+    breaker.pass_time_locked(now);
 }
 
 void HealthProbing::settle(CircuitBreaker& breaker, const CircuitPassage& passage, Outcome outcome,

@@ -1,0 +1,63 @@
+// What health probes once broke: open periods of no length, places that are never given back, other configurations,
+// and a function that never returns.
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "health_probes_rig.hpp"
+
+namespace resilience::inline v1 {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr CircuitBreakerConfig one{.success_threshold = 1, .min_requests = 1};
+constexpr HealthProbeConfig half_open_only{.while_open = false};
+
+// Half-open at a minute with a probe that hangs: its failure, at 61 s, opens for no time.
+std::optional<CircuitBreaker::Permit> hangs_and_opens_for_no_time(HealthProbesRig& rig) {
+    CircuitBreakerConfig config = rig.breaker.config();
+    auto hung = rig.send(60s);
+    EXPECT_TRUE(hung.has_value());
+    config.timeout = 0s;
+    rig.breaker.reconfigure(config, rig.at(60s));
+    return hung;
+}
+
+TEST(HealthProbes, that_are_overdue_and_open_for_no_time_leave_every_call_counted) {
+    for (const bool ticks : {false, true}) {
+        HealthProbesRig rig(one, half_open_only);
+        auto hung = hangs_and_opens_for_no_time(rig);
+        if (ticks) rig.breaker.tick(rig.at(61s));
+        auto call = rig.breaker.try_acquire(rig.at(61s));
+        ASSERT_TRUE(call.has_value());
+        EXPECT_EQ(rig.counts().timed_out, 1U);
+        rig.expect_reconciled(2);
+        call->settle(Outcome::success, rig.at(61s));
+        EXPECT_EQ(rig.state(61s), CircuitState::closed) << "it was a half-open call";
+        hung->settle(Outcome::success, rig.at(62s));
+        rig.expect_reconciled();
+    }
+}
+
+TEST(HealthProbes, that_are_overdue_and_open_for_no_time_leave_both_steps_of_a_call_paired) {
+    HealthProbesRig rig(one, half_open_only);
+    auto hung = hangs_and_opens_for_no_time(rig);
+    EXPECT_TRUE(rig.breaker.allow(rig.at(61s)));
+    rig.expect_reconciled(2);
+    rig.breaker.record_result(true, rig.at(61s));
+    EXPECT_EQ(rig.breaker.stats(rig.at(61s)).unpaired_results, 0U);
+    hung.reset();
+    rig.expect_reconciled();
+}
+
+TEST(HealthProbes, that_are_overdue_and_open_for_no_time_leave_no_end_that_is_over) {
+    HealthProbesRig rig(one, half_open_only);
+    auto hung = hangs_and_opens_for_no_time(rig);
+    EXPECT_FALSE(rig.send(61s)) << "its failure is judged";
+    EXPECT_EQ(rig.next(), 65s) << "a turn, and not the end of the open period";
+}
+
+}  // namespace
+}  // namespace resilience::inline v1
