@@ -107,10 +107,12 @@ TimePoint HealthProbing::next(const CircuitBreaker& breaker) const noexcept {
 }
 
 Duration HealthProbing::until_decided(const CircuitBreaker& breaker, TimePoint now) const noexcept {
+    const std::uint32_t missing = breaker.probes_missing_locked();
+    if (missing == 0) return Duration::zero();
     const CircuitWord word = breaker.state_.word();
     const TimePoint taken = place_taken_at(word);
     const TimePoint first = taken != never ? taken : std::max(now, next_turn(breaker, word));
-    const Duration others = config_.interval * (breaker.probes_missing_locked() - 1);  // at most 1000 times 7 days
+    const Duration others = config_.interval * (missing - 1);  // at most 1000 times 7 days
     return time_between(now, saturating_add(saturating_add(first, others), config_.timeout));
 }
 

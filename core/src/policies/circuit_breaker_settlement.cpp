@@ -175,10 +175,13 @@ void CircuitBreaker::decide_half_open_locked(TimePoint now) noexcept {
     change_locked(change, now);
 }
 
-// Verdicts that would decide, if all of them are good.
+// Verdicts that would decide, if all of them are good. None, where another configuration asks for no more than there
+// are: the next one to come in decides.
 std::uint32_t CircuitBreaker::probes_missing_locked() const noexcept {
     const bool early = options_ == nullptr || options_->config.half_open_verdict == HalfOpenVerdict::early;
-    return early ? config_.success_threshold - probe_successes_ : probe_verdicts() - probe_successes_ - probe_failures_;
+    const std::uint32_t needed = early ? config_.success_threshold : probe_verdicts();
+    const std::uint32_t there = std::uint32_t{probe_successes_} + (early ? 0U : probe_failures_);
+    return needed - std::min(needed, there);
 }
 
 // Absent: the probes have not decided yet.

@@ -59,5 +59,22 @@ TEST(HealthProbes, that_are_overdue_and_open_for_no_time_leave_no_end_that_is_ov
     EXPECT_EQ(rig.next(), 65s) << "a turn, and not the end of the open period";
 }
 
+TEST(HealthProbes, of_which_fewer_are_asked_for_than_have_answered_decide_with_the_next_question) {
+    for (const auto verdict : {HalfOpenVerdict::early, HalfOpenVerdict::rate_after_all}) {
+        HealthProbesRig rig(
+            {.success_threshold = 3, .min_requests = 1, .half_open_calls = 3, .half_open_verdict = verdict},
+            {.while_open = false, .probes_only = true});
+        EXPECT_TRUE(rig.probe(Outcome::success, 60s));
+        EXPECT_TRUE(rig.probe(Outcome::success, 65s));
+        CircuitBreakerConfig fewer = rig.breaker.config();
+        fewer.success_threshold = fewer.half_open_calls = 1;
+        rig.breaker.reconfigure(fewer, rig.at(66s));
+        EXPECT_EQ(rig.breaker.stats(rig.at(66s)).retry_after, 0s) << "and no number of minus one probes";
+        rig.call(Outcome::success, 66s);
+        EXPECT_EQ(rig.state(66s), CircuitState::closed);
+        rig.expect_reconciled();
+    }
+}
+
 }  // namespace
 }  // namespace resilience::inline v1
