@@ -102,7 +102,11 @@ TimePoint HealthProbing::next_turn(const CircuitBreaker& breaker, CircuitWord wo
 TimePoint HealthProbing::next(const CircuitBreaker& breaker) const noexcept {
     if (!probe_) return never;
     const CircuitWord word = breaker.state_.word();
-    const TimePoint next = std::min(breaker.state_.end_of(word), deadline());
+    TimePoint next = std::min(breaker.state_.end_of(word), deadline());
+    // A place that is never given back comes back then: nobody else may be asking.
+    if (word.state() == CircuitState::half_open) {
+        next = std::min(next, saturating_add(breaker.probes_.oldest_stamp(), breaker.lease()));
+    }
     return sends_in(word) ? std::min(next, next_turn(breaker, word)) : next;
 }
 
@@ -118,6 +122,7 @@ Duration HealthProbing::until_decided(const CircuitBreaker& breaker, TimePoint n
 
 bool HealthProbing::send(CircuitBreaker& breaker, TimePoint now, CircuitPassage& passage) noexcept {
     judge_overdue(breaker, now);
+    breaker.renew_half_open_locked(now);
     const CircuitWord word = breaker.state_.word();
     if (!sends_in(word) || now < next_turn(breaker, word)) return false;
     last_turn_ = now;

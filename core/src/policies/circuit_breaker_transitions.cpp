@@ -25,10 +25,7 @@ void CircuitBreaker::tick(TimePoint at) noexcept {
         const std::scoped_lock lock(mutex_);
         const TimePoint now = pass_time_locked(at);
         if (probes_.health() != nullptr) probes_.health()->judge_overdue(*this, now);
-        if (state_.word().state() == CircuitState::half_open) {
-            reclaim_leases_locked(now);
-            decide_half_open_locked(now);
-        }
+        renew_half_open_locked(now);
         if (counts_running() && state_.word().counting()) judge_running_locked(now);
         detail::CircuitOperations::tick(*this, now);
     }
@@ -215,6 +212,15 @@ void CircuitBreaker::forget_left_behind_locked(TimePoint now) noexcept {
         abandoned_ += std::min(forgotten, ~abandoned_);
     }
     if (!left_behind_.any()) anonymous_.set_older(false);
+}
+
+// What a half-open call finds done before it asks for a place: for those who ask without being one. A change of the
+// numbers may have decided it.
+void CircuitBreaker::renew_half_open_locked(TimePoint now) noexcept {
+    if (state_.word().state() != CircuitState::half_open) return;
+    reclaim_leases_locked(now);
+    decide_half_open_locked(now);
+    pass_time_locked(now);  // it may have opened, for no time at all even
 }
 
 void CircuitBreaker::reclaim_leases_locked(TimePoint now) noexcept {

@@ -76,5 +76,39 @@ TEST(HealthProbes, of_which_fewer_are_asked_for_than_have_answered_decide_with_t
     }
 }
 
+TEST(HealthProbes, alone_take_back_the_place_of_a_call_that_is_never_settled) {
+    HealthProbesRig rig({.success_threshold = 2, .min_requests = 1, .half_open_max_calls = 1, .probe_lease = 7s},
+                        half_open_only);
+    auto leaked = rig.breaker.try_acquire(rig.at(60s));
+    ASSERT_TRUE(leaked.has_value());
+    EXPECT_FALSE(rig.send(60s));
+    EXPECT_EQ(rig.next(), 65s);
+    EXPECT_FALSE(rig.send(65s));
+    EXPECT_EQ(rig.next(), 67s) << "the end of its lease";
+    EXPECT_FALSE(rig.send(67s));
+    EXPECT_EQ(rig.breaker.stats(rig.at(67s)).leases_reclaimed, 1U);
+    EXPECT_EQ(rig.next(), 70s);
+    EXPECT_TRUE(rig.probe(Outcome::success, 70s));
+    EXPECT_TRUE(rig.probe(Outcome::success, 75s));
+    EXPECT_EQ(rig.state(75s), CircuitState::closed);
+    leaked->settle(Outcome::success, rig.at(76s));
+    rig.expect_reconciled();
+}
+
+TEST(HealthProbes, alone_decide_by_the_numbers_of_another_configuration) {
+    for (const Duration timeout : {60s, 0s}) {
+        HealthProbesRig rig({.success_threshold = 3, .min_requests = 1, .half_open_calls = 4}, half_open_only);
+        EXPECT_TRUE(rig.probe(Outcome::success, 60s));
+        EXPECT_TRUE(rig.probe(timeout == 0s ? Outcome::failure : Outcome::success, 65s));
+        CircuitBreakerConfig fewer = rig.breaker.config();
+        fewer.timeout = timeout;
+        fewer.success_threshold = fewer.half_open_calls = 2;
+        rig.breaker.reconfigure(fewer, rig.at(66s));
+        EXPECT_FALSE(rig.send(67s));
+        EXPECT_EQ(rig.state(67s), timeout == 0s ? CircuitState::half_open : CircuitState::closed);
+        EXPECT_EQ(rig.next(), timeout == 0s ? std::optional<Duration>(70s) : std::nullopt);
+    }
+}
+
 }  // namespace
 }  // namespace resilience::inline v1

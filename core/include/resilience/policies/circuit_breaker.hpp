@@ -328,6 +328,7 @@ class CircuitBreaker {
     void begin_period_locked(CircuitState to, TimePoint until, bool lever, TimePoint now, bool ramp = false) noexcept;
     void forget_left_behind_locked(TimePoint now) noexcept;
     void reclaim_leases_locked(TimePoint now) noexcept;
+    void renew_half_open_locked(TimePoint now) noexcept;
 
     // ---- pictures (circuit_breaker_stats.cpp)
     [[nodiscard]] Position position_locked(TimePoint now) const noexcept;
