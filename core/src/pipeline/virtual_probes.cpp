@@ -1,6 +1,7 @@
 #include <optional>
 #include <resilience/pipeline/virtual_probes.hpp>
 #include <utility>
+#include <vector>
 
 namespace resilience::inline v1 {
 
@@ -55,21 +56,23 @@ class VirtualProbes::Body : public std::enable_shared_from_this<Body> {
     void look(TimePoint planned) {
         if (planned_ == planned) planned_ = never;
         if (auto permit = breaker_.probe_due(time_.now())) {
-            running_ = std::make_shared<Running>(time_, std::move(*permit));
-            time_.pending(running_);
-            running_->begin(breaker_.probe());
+            std::erase_if(running_, [](const auto& probe) { return probe->done(); });
+            const auto probe = running_.emplace_back(std::make_shared<Running>(time_, std::move(*permit)));
+            time_.pending(probe);
+            probe->begin(breaker_.probe());
         }
         look_at(breaker_.next_probe().value_or(never));
     }
     void stop() noexcept {
-        if (running_ != nullptr) running_->give_up();
+        for (const auto& probe : running_) probe->give_up();
     }
     [[nodiscard]] TimePoint now() const noexcept { return time_.now(); }
 
   private:
     VirtualTime& time_;
     CircuitBreaker& breaker_;
-    std::shared_ptr<Running> running_;  // the last one, which may have ended
+    // More than one only where a probe was set while one before it was out. They may have ended.
+    std::vector<std::shared_ptr<Running>> running_;
     TimePoint planned_ = never;
 };
 

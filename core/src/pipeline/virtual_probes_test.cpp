@@ -95,6 +95,32 @@ TEST_F(VirtualProbesTest, drops_the_one_that_is_out_when_it_goes) {
     EXPECT_EQ(counts().sent, 1U) << "what was planned has no effect any more";
 }
 
+TEST_F(VirtualProbesTest, drops_those_too_that_were_replaced_while_they_were_out) {
+    std::vector<VirtualHold> holds;
+    const auto hangs = [&] {
+        holds.push_back(time.hold());
+        return true;
+    };
+    breaker.set_probe({.interval = 10s}, hangs);
+    open();
+    {
+        const VirtualProbes probes{time, breaker};
+        time.advance(10s);
+        breaker.set_probe({.interval = 10s}, hangs);
+        time.advance(10s);
+        breaker.set_probe({.interval = 10s}, hangs);
+        time.advance(10s);
+        EXPECT_EQ(counts().sent, 3U);
+        holds[1].end();
+        time.advance(0s);
+        EXPECT_EQ(breaker.stats(time.now()).in_flight, 2U);
+    }
+    EXPECT_EQ(breaker.stats(time.now()).in_flight, 0U);
+    for (VirtualHold& hold : holds) hold.end();
+    time.advance(1h);
+    EXPECT_EQ(counts().sent, 3U);
+}
+
 TEST_F(VirtualProbesTest, may_be_outlived_by_a_probe_that_is_set_anew_from_inside) {
     int runs = 0;
     breaker.set_probe({.interval = 10s}, [&] {

@@ -21,7 +21,7 @@ namespace resilience::inline v1 {
 class VirtualProbes {
   public:
     VirtualProbes(VirtualTime& time, CircuitBreaker& breaker);
-    // A probe that is out is dropped.
+    // Every probe that is out is dropped, also one that was replaced meanwhile.
     ~VirtualProbes();
     VirtualProbes(const VirtualProbes&) = delete;
     VirtualProbes& operator=(const VirtualProbes&) = delete;
