@@ -128,7 +128,8 @@ bool HealthProbing::send(CircuitBreaker& breaker, TimePoint now, CircuitPassage&
     last_turn_ = now;
     if (out_ == Out::overdue) {
         ++counts_.overlapped;
-        judge(breaker, false, false, now);
+        // Where calls can close it, a function that never returns must not keep opening it.
+        if (word.state() == CircuitState::open || config_.probes_only) judge(breaker, false, false, now);
         return false;
     }
     if (out_ == Out::waiting || (word.state() == CircuitState::half_open && breaker.probes_full_locked())) return false;

@@ -52,8 +52,9 @@ TEST(HealthProbes, that_hang_are_noticed_by_the_next_call_too) {
     EXPECT_EQ(rig.counts().timed_out, 1U);
 }
 
-TEST(HealthProbes, fail_at_each_turn_while_one_before_them_still_runs) {
-    HealthProbesRig rig({.success_threshold = 2, .min_requests = 1, .half_open_calls = 4}, half_open_only);
+TEST(HealthProbes, fail_at_each_turn_while_one_before_them_still_runs_with_probes_only) {
+    HealthProbesRig rig({.success_threshold = 2, .min_requests = 1, .half_open_calls = 4},
+                        {.while_open = false, .probes_only = true});
     {
         auto hung = rig.send(60s);
         EXPECT_FALSE(rig.send(61s)) << "it is judged";
@@ -88,6 +89,11 @@ TEST(HealthProbes, that_hang_across_a_change_of_state_fail_nothing_in_the_new_on
     rig.breaker.tick(rig.at(61s));
     EXPECT_EQ(rig.counts().timed_out, 1U);
     EXPECT_EQ(rig.state(61s), CircuitState::half_open);
+    EXPECT_FALSE(rig.send(65s));
+    EXPECT_EQ(rig.counts().overlapped, 1U);
+    EXPECT_EQ(rig.state(65s), CircuitState::half_open) << "a turn of the new one, which is skipped";
+    rig.call(Outcome::success, 65s);
+    EXPECT_EQ(rig.state(65s), CircuitState::closed);
 }
 
 TEST(HealthProbes, that_were_replaced_or_removed_while_out_decide_nothing) {

@@ -110,5 +110,43 @@ TEST(HealthProbes, alone_decide_by_the_numbers_of_another_configuration) {
     }
 }
 
+// A call comes every three seconds, and five have to succeed: for longer than it is from one turn to the next.
+TEST(HealthProbes, that_never_return_keep_calls_from_closing_it_with_probes_only_alone) {
+    for (const bool probes_only : {false, true}) {
+        HealthProbesRig rig({.success_threshold = 5, .timeout = 10s, .min_requests = 1}, {.probes_only = probes_only});
+        auto hung = rig.send(5s);
+        ASSERT_TRUE(hung.has_value());
+        int served = 0;
+        for (int second = 6; second < 60; ++second) {
+            EXPECT_FALSE(rig.send(second * 1s));
+            if (second % 3 != 0) continue;
+            auto call = rig.breaker.try_acquire(rig.at(second * 1s));
+            if (!call) continue;
+            ++served;
+            call->settle(Outcome::success, rig.at(second * 1s));
+        }
+        EXPECT_EQ(served, probes_only ? 0 : 16) << "all since ten seconds, or none";
+        EXPECT_EQ(rig.state(60s) == CircuitState::closed, !probes_only);
+        EXPECT_EQ(rig.counts().timed_out, 1U);
+        EXPECT_GE(rig.counts().overlapped, probes_only ? 5U : 3U);
+        hung.reset();
+        rig.expect_reconciled();
+    }
+}
+
+TEST(HealthProbes, that_never_return_begin_the_row_of_an_open_period_anew) {
+    HealthProbesRig rig({.success_threshold = 2, .min_requests = 1}, {});
+    EXPECT_TRUE(rig.probe(Outcome::success, 5s));
+    auto hung = rig.send(10s);
+    EXPECT_FALSE(rig.send(15s));
+    EXPECT_FALSE(rig.send(20s));
+    EXPECT_EQ(rig.counts().overlapped, 2U);
+    hung.reset();
+    EXPECT_TRUE(rig.probe(Outcome::success, 25s));
+    EXPECT_EQ(rig.state(25s), CircuitState::open);
+    EXPECT_TRUE(rig.probe(Outcome::success, 30s));
+    EXPECT_EQ(rig.state(30s), CircuitState::half_open);
+}
+
 }  // namespace
 }  // namespace resilience::inline v1

@@ -10,7 +10,7 @@
 // and looks at all of them at least once a second, for what no event tells: a probe that was set, or a lever moved,
 // while the breaker was open. It judges timeouts and runs no probe itself. Those run on threads beside it, which are
 // started when they are first needed and kept: as many as probes have ever run at once. So a probe that hangs keeps one
-// thread, and only its own breaker waits for it: until it returns, each probe that would be due is a failure.
+// thread, and only its own breaker waits for it: until it returns, no other probe of that breaker is sent.
 //
 // A function cannot be stopped from outside: `remove` and the destructor wait for a probe that runs, so a probe should
 // keep to its deadline. One that is due while no thread can be started is not sent, and its turn comes again.

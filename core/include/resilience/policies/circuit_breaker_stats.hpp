@@ -64,7 +64,7 @@ struct CircuitBreakerStats {
         std::uint64_t failed = 0;      // said no, or threw
         std::uint64_t timed_out = 0;   // had not answered in time
         std::uint64_t undecided = 0;   // ended without a verdict, or what they were to decide was over
-        std::uint64_t overlapped = 0;  // failures of a probe that was due and not sent: one before it still ran
+        std::uint64_t overlapped = 0;  // was due and not sent, as one that had timed out still ran
     };
     std::optional<HealthProbes> health_probes{};
 

@@ -19,10 +19,14 @@
 //            half-open at once, without verdicts yet, as an answering health check is not yet a served call. With
 //            probes_only those are the first verdicts of the half-open period, which by default they close.
 //
-// A probe that returns false, throws, has not answered `timeout` after it was sent, or is still running when the next
-// is due, is a failure. Late answers decide nothing: after the timeout, after a change of state, after another
-// set_probe. A timeout is noticed by the next `probe_due`, `tick` or half-open call. Probes count in the totals like
-// calls, and in `stats().health_probes`.
+// A probe that returns false, throws or has not answered `timeout` after it was sent is a failure. Late answers decide
+// nothing: after the timeout, after a change of state, after another set_probe. A timeout is noticed by the next
+// `probe_due`, `tick` or half-open call. Probes count in the totals like calls, and in `stats().health_probes`.
+//
+// A function that has not even returned when the next probe is due has that turn `overlapped`: none is sent, and the
+// turn is a failure while open, and half-open with probes_only. Half-open without it, the turn is skipped: calls close
+// the breaker, though the function may hang for good. With probes_only it does not recover before that one returns, or
+// another is set.
 //
 // A caller refused while the breaker is open is told when that period ends by itself: probes may end it before, and
 // with probes_only it then hears half_open_full and another moment. `set_probe` does not wait for a function that runs:
