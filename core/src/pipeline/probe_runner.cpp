@@ -28,10 +28,11 @@ class ProbeRunner::Body {
     static constexpr Duration longest_sleep = std::chrono::seconds(1);
 
     struct Watched {
+        const CircuitBreaker* which = nullptr;  // stays when the breaker is let go
         std::shared_ptr<CircuitBreaker> breaker;
         Subscription changes;
-        int used = 0;  // by the watch and by its probe; guarded by the mutex, as is the next
-        bool removed = false;
+        int used = 0;          // by the watch and by its probe; guarded by the mutex, as is the next
+        bool removed = false;  // stays in the list until it has been let go
     };
     struct Probe {
         std::shared_ptr<Watched> of;
@@ -49,7 +50,7 @@ class ProbeRunner::Body {
     Parker parker_;  // of the watch; outlives the subscriptions that wake it
     std::mutex mutex_;
     std::condition_variable work_there_;
-    std::condition_variable use_ended_;
+    std::condition_variable use_ended_;  // or a breaker was let go
     std::vector<std::shared_ptr<Watched>> watched_;
     std::deque<Probe> to_run_;
     std::size_t idle_ = 0;
@@ -71,12 +72,13 @@ ProbeRunner::Body::~Body() {
 
 void ProbeRunner::Body::add(std::shared_ptr<CircuitBreaker> breaker) {
     auto added = std::make_shared<Watched>();
+    added->which = breaker.get();
     added->breaker = std::move(breaker);
     added->changes =
         added->breaker->on_event([this](const Event&) { parker_.wake([] {}); }, only(EventKind::transition));
     {
         const std::scoped_lock lock(mutex_);
-        const auto same = [&](const auto& each) { return each->breaker.get() == added->breaker.get(); };
+        const auto same = [&](const auto& each) { return each->which == added->which && !each->removed; };
         if (std::ranges::any_of(watched_, same)) return;
         watched_.push_back(added);
     }
@@ -84,19 +86,25 @@ void ProbeRunner::Body::add(std::shared_ptr<CircuitBreaker> breaker) {
 }
 
 void ProbeRunner::Body::remove(const CircuitBreaker& breaker) noexcept {
-    std::shared_ptr<Watched> removed;
     std::unique_lock lock(mutex_);
-    const auto same = [&](const auto& each) { return each->breaker.get() == &breaker; };
-    const auto found = std::ranges::find_if(watched_, same);
-    if (found == watched_.end()) return;
-    removed = std::move(*found);
-    watched_.erase(found);
-    removed->removed = true;
-    use_ended_.wait(lock, [&] { return removed->used == 0; });
-    lock.unlock();
-    // Not left to a copy that the watch may still hold of its list.
-    removed->changes.reset();
-    removed->breaker.reset();
+    const auto same = [&](const auto& each) { return each->which == &breaker; };
+    const auto found = std::ranges::find_if(watched_, [&](const auto& each) { return same(each) && !each->removed; });
+    if (found != watched_.end()) {
+        const std::shared_ptr<Watched> removed = *found;
+        removed->removed = true;
+        use_ended_.wait(lock, [&] { return removed->used == 0; });
+        lock.unlock();
+        // Not left to a copy that the watch may still hold of its list.
+        removed->changes.reset();
+        removed->breaker.reset();
+        lock.lock();
+        std::erase(watched_, removed);
+        use_ended_.notify_all();
+    }
+    // Another thread may be about to let it go.
+    use_ended_.wait(lock, [&] {
+        return std::ranges::none_of(watched_, [&](const auto& each) { return same(each) && each->removed; });
+    });
 }
 
 bool ProbeRunner::Body::begin_use(Watched& watched) noexcept {

@@ -124,6 +124,38 @@ TEST(ProbeRunner, waits_for_a_probe_that_runs_when_it_ends_or_lets_its_breaker_g
     }
 }
 
+TEST(ProbeRunner, waits_for_a_probe_that_runs_in_each_thread_that_lets_its_breaker_go) {
+    std::atomic<bool> runs{false}, may_end{false}, ended{false};
+    auto breaker = std::make_unique<CircuitBreaker>("probe_runner_test", config);
+    breaker->set_probe(once, [&] {
+        runs = true;
+        wait_until([&] { return may_end.load(); });
+        ended = true;
+        return true;
+    });
+    open(*breaker);
+    ProbeRunner runner;
+    runner.add(*breaker);
+    wait_until([&] { return runs.load(); });
+    std::atomic<int> removing{0}, too_early{0};
+    {
+        std::vector<std::jthread> threads;
+        for (int thread = 0; thread < 3; ++thread) {
+            threads.emplace_back([&] {
+                ++removing;
+                runner.remove(*breaker);
+                if (!ended) ++too_early;
+            });
+        }
+        wait_until([&] { return removing == 3; });
+        for (int pause = 0; pause < 1'000; ++pause) std::this_thread::yield();
+        may_end = true;
+    }
+    EXPECT_EQ(too_early, 0);
+    EXPECT_EQ(breaker->stats().in_flight, 0U);
+    breaker.reset();
+}
+
 TEST(ProbeRunner, keeps_a_shared_breaker_alive_until_it_is_removed) {
     const auto breaker = std::make_shared<CircuitBreaker>("probe_runner_test", config);
     breaker->set_probe(often, [] { return true; });

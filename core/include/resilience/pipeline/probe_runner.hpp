@@ -34,7 +34,7 @@ class ProbeRunner {
     // alive meanwhile, as one of a manager is. Twice is once. Throws std::bad_alloc; ConfigError for a null pointer.
     void add(CircuitBreaker& breaker);
     void add(std::shared_ptr<CircuitBreaker> breaker);
-    // When this returns the runner does not touch the breaker any more.
+    // When this returns the runner does not touch the breaker any more, also where another thread removes it meanwhile.
     void remove(const CircuitBreaker& breaker) noexcept;
 
   private:
