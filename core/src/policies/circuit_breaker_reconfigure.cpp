@@ -129,6 +129,11 @@ void CircuitOperation::reconfigure_locked(const CircuitBreakerConfig& config, Op
     if (alone == nullptr) return;
     const std::scoped_lock lock(alone->mutex_);
     alone->reconfigure_locked(config_of_operation(config), *made.alone, alone->pass_time_locked(now));
+    // Closed and still away: for one window of the new length, which may keep what it left in the breaker's for longer.
+    // One that has come back stays.
+    if (!away(now) || alone->state_.word().state() != CircuitState::closed) return;
+    const TimePoint until = saturating_add(alone->since_, alone->windows_[0].window());
+    alone->options_->away_until.store(until.time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 }  // namespace detail

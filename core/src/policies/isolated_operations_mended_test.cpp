@@ -1,0 +1,80 @@
+// What isolated operations promise beside another event: a new configuration, a lever, a ramp, the breaker's own
+// change.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <resilience/policies/circuit_breaker.hpp>
+#include <utility>
+
+using namespace resilience;
+using namespace std::chrono_literals;
+
+namespace {
+
+TimePoint at(Duration since_start) { return TimePoint{1h + since_start}; }
+
+constexpr CircuitBreakerConfig isolating{.success_threshold = 1,
+                                         .timeout = 10s,
+                                         .min_requests = 4,
+                                         .window_size = 60s,
+                                         .operation_mode = OperationMode::isolate};
+
+// How many were admitted.
+template <class Admitting>
+int calls(Admitting& admitting, int count, Outcome outcome, TimePoint now) {
+    int admitted = 0;
+    for (int call = 0; call < count; ++call) {
+        auto permit = admitting.try_acquire(now);
+        if (!permit) continue;
+        permit->settle(outcome, now);
+        ++admitted;
+    }
+    return admitted;
+}
+
+TEST(IsolatedOperations, stay_away_for_one_window_of_the_new_length) {
+    CircuitBreaker breaker{"card_host", isolating};
+    auto charge = breaker.operation("charge");
+    calls(charge, 4, Outcome::failure, at(0s));
+    calls(charge, 1, Outcome::success, at(10s));
+    ASSERT_EQ(charge.state(at(10s)), CircuitState::closed);
+    CircuitBreakerConfig longer = isolating;
+    longer.window_size = 3600s;
+    breaker.reconfigure(longer, at(20s));
+    EXPECT_EQ(breaker.stats(at(80s)).window.failures, 0U) << "what it left is not judged, though the window keeps it";
+    calls(charge, 1, Outcome::success, at(3609s));
+    EXPECT_EQ(breaker.stats(at(3609s)).window.requests, 0U);
+    calls(charge, 1, Outcome::success, at(3610s));
+    EXPECT_EQ(breaker.stats(at(3610s)).window.requests, 1U);
+}
+
+TEST(IsolatedOperations, come_back_after_one_window_where_it_became_shorter) {
+    CircuitBreaker breaker{"card_host", isolating};
+    auto charge = breaker.operation("charge");
+    calls(charge, 4, Outcome::failure, at(0s));
+    calls(charge, 1, Outcome::success, at(10s));
+    CircuitBreakerConfig shorter = isolating;
+    shorter.window_size = 20s;
+    breaker.reconfigure(shorter, at(11s));
+    calls(charge, 1, Outcome::success, at(29s));
+    EXPECT_EQ(breaker.stats(at(29s)).window.requests, 0U);
+    calls(charge, 1, Outcome::success, at(30s));
+    EXPECT_EQ(breaker.stats(at(30s)).window.requests, 1U);
+}
+
+TEST(IsolatedOperations, do_not_leave_again_where_the_window_becomes_longer) {
+    CircuitBreaker breaker{"card_host", isolating};
+    auto charge = breaker.operation("charge");
+    calls(charge, 4, Outcome::failure, at(0s));
+    calls(charge, 1, Outcome::success, at(10s));
+    calls(charge, 3, Outcome::success, at(75s));
+    CircuitBreakerConfig longer = isolating;
+    longer.window_size = 3600s;
+    breaker.reconfigure(longer, at(80s));
+    calls(charge, 1, Outcome::success, at(81s));
+    EXPECT_EQ(breaker.stats(at(81s)).window.requests, 4U);
+    EXPECT_EQ(breaker.stats(at(81s)).window.failures, 0U);
+}
+
+}  // namespace
