@@ -119,6 +119,14 @@ void CircuitOperations::reconfigure_locked(CircuitBreaker& breaker, const Circui
     }
 }
 
+void CircuitOperations::forget_window_locked(CircuitBreaker& breaker, TimePoint now) noexcept {
+    const CircuitOperations* const operations = of(breaker);
+    if (operations == nullptr) return;
+    for (const auto& operation : operations->all_) {
+        if (operation != nullptr) operation->windows[breaker.state_.word().window()].forget_locked(now);
+    }
+}
+
 // Its windows keep the shape of the breaker's: what one has there is taken out of the other.
 void CircuitOperation::reconfigure_locked(const CircuitBreakerConfig& config, OperationReconfiguration& made,
                                           TimePoint now) noexcept {
@@ -183,7 +191,10 @@ void CircuitBreaker::reconfigure_locked(const CircuitBreakerConfig& config, deta
     if (made.options != nullptr && options_ == nullptr) publish_options_locked(std::move(made.options));
     if (options_ != nullptr) options_->adopt_locked(config, made.parts, word, window, as_of);
     // When the last calls came nobody knows.
-    if (by_calls && config.window_calls == 0) window.forget_locked(as_of);
+    if (by_calls && config.window_calls == 0) {
+        window.forget_locked(as_of);
+        detail::CircuitOperations::forget_window_locked(*this, as_of);
+    }
 
     config_ = basics_of(config);
     window_rest_ = static_cast<std::uint8_t>(config.window_size.count() % config.buckets);

@@ -142,6 +142,8 @@ class CircuitOperations {
     [[nodiscard]] static std::size_t count_locked(const CircuitBreaker& breaker) noexcept;
     static void reconfigure_locked(CircuitBreaker& breaker, const CircuitBreakerConfig& config,
                                    std::vector<OperationReconfiguration>& made, TimePoint now) noexcept;
+    // What they have in the breaker's present window, where that forgets its own.
+    static void forget_window_locked(CircuitBreaker& breaker, TimePoint now) noexcept;
 
     // Any thread that has a handle of this one or a permit.
     [[nodiscard]] CircuitOperation& at(std::size_t index) const noexcept { return *all_[index]; }

@@ -77,4 +77,21 @@ TEST(IsolatedOperations, do_not_leave_again_where_the_window_becomes_longer) {
     EXPECT_EQ(breaker.stats(at(81s)).window.failures, 0U);
 }
 
+TEST(OperationReconfigure, what_an_operation_has_in_the_window_leaves_with_a_window_of_calls) {
+    CircuitBreakerConfig by_calls{.min_requests = 10, .window_calls = 20};
+    CircuitBreaker breaker{"card_host", by_calls};
+    auto charge = breaker.operation("charge");
+    calls(charge, 3, Outcome::success, at(0s));
+    calls(charge, 2, Outcome::failure, at(0s));
+    by_calls.window_calls = 0;
+    breaker.reconfigure(by_calls, at(0s));
+    calls(charge, 1, Outcome::success, at(0s));
+    const CircuitBreakerStats stats = breaker.stats(at(0s));
+    EXPECT_EQ(stats.window.requests, 1U);
+    EXPECT_EQ(stats.operations.at(0).window.requests, 1U) << "what it has there is not more than all";
+    EXPECT_EQ(stats.operations.at(0).window.failures, 0U);
+    EXPECT_EQ(stats.operations.at(0).success, 4U);
+    EXPECT_EQ(stats.operations.at(0).failure, 2U);
+}
+
 }  // namespace
