@@ -56,6 +56,8 @@ bool CircuitOperation::enters_isolated(TimePoint now, CircuitPassage& passage, R
 
 bool CircuitOperation::enters_locked(TimePoint at, CircuitPassage& passage, Rejection& why) noexcept {
     const TimePoint now = whole.pass_time_locked(at);
+    // Before anything is asked: where the breaker closes by it, the operation's own state has its say.
+    whole.decide_due_locked(now);
     const CircuitWord word = whole.state_.word();
     if (!word.counting()) {
         // A probe of the breaker says nothing about the operation, unless that is open: then it is none.

@@ -24,12 +24,17 @@ void CircuitBreaker::tick(TimePoint at) noexcept {
     {
         const std::scoped_lock lock(mutex_);
         const TimePoint now = pass_time_locked(at);
-        if (probes_.health() != nullptr) probes_.health()->judge_overdue(*this, now);
-        renew_half_open_locked(now);
+        decide_due_locked(now);
         if (counts_running() && state_.word().counting()) judge_running_locked(now);
         detail::CircuitOperations::tick(*this, now);
     }
     after_change();
+}
+
+// What is decided without a verdict: by a probe that is overdue, or by what the verdicts are now enough for.
+void CircuitBreaker::decide_due_locked(TimePoint now) noexcept {
+    if (probes_.health() != nullptr) probes_.health()->judge_overdue(*this, now);
+    renew_half_open_locked(now);
 }
 
 void CircuitBreaker::pull(CircuitState target, std::optional<Duration> hold, TimePoint at) noexcept {

@@ -94,4 +94,36 @@ TEST(OperationReconfigure, what_an_operation_has_in_the_window_leaves_with_a_win
     EXPECT_EQ(stats.operations.at(0).failure, 2U);
 }
 
+TEST(IsolatedOperations, probe_where_their_own_call_closes_the_breaker) {
+    CircuitBreakerConfig config = isolating;
+    config.success_threshold = 3;
+    CircuitBreaker breaker{"card_host", config};
+    auto charge = breaker.operation("charge");
+    calls(charge, 4, Outcome::failure, at(0s));
+    breaker.half_open(at(20s));
+    calls(breaker, 2, Outcome::success, at(20s));
+    config.success_threshold = 2;
+    breaker.reconfigure(config, at(20s));
+    ASSERT_EQ(breaker.state(at(20s)), CircuitState::half_open) << "nobody has noticed yet";
+    EXPECT_EQ(calls(charge, 1, Outcome::failure, at(20s)), 1);
+    const CircuitBreakerStats stats = breaker.stats(at(20s));
+    EXPECT_EQ(stats.state, CircuitState::closed);
+    EXPECT_EQ(stats.window.failures, 0U) << "it is a probe of its own, and counts for nobody else";
+    EXPECT_EQ(charge.state(at(20s)), CircuitState::open) << "which has failed";
+}
+
+TEST(IsolatedOperations, are_refused_while_open_where_their_own_call_closes_the_breaker) {
+    CircuitBreakerConfig config = isolating;
+    config.success_threshold = 3;
+    CircuitBreaker breaker{"card_host", config};
+    auto charge = breaker.operation("charge");
+    calls(charge, 4, Outcome::failure, at(0s));
+    breaker.half_open(at(5s));
+    calls(breaker, 2, Outcome::success, at(5s));
+    config.success_threshold = 2;
+    breaker.reconfigure(config, at(5s));
+    EXPECT_EQ(calls(charge, 1, Outcome::failure, at(5s)), 0);
+    EXPECT_EQ(breaker.stats(at(5s)).rejected.circuit_open, 1U);
+}
+
 }  // namespace

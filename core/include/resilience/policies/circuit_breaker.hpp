@@ -321,6 +321,7 @@ class CircuitBreaker {
         return state_.word().open_with_end() && state_.until() == TimePoint::min();
     }
     void end_by_time_locked(TimePoint due) noexcept;
+    void decide_due_locked(TimePoint now) noexcept;
     void end_half_open_locked(TimePoint due) noexcept;
     void describe_cause(const Change& change, Event& event) const noexcept;
     void prepare_options_locked(bool counts, std::uint32_t window, TimePoint now) noexcept;
