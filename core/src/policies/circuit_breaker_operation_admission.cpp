@@ -66,9 +66,13 @@ bool CircuitOperation::enters_locked(TimePoint at, CircuitPassage& passage, Reje
         passage.word = OperationWord(index, passage.word).kept();
         return true;
     }
-    if (word.watches_admissions() && whole.options_->ramping && !whole.admits_in_ramp_locked(now, why)) return false;
     CircuitPassage own;
     if (!own_state_admits_locked(now, own, why)) return false;
+    // The breaker's ramp shares out what the operations themselves would admit.
+    if (word.watches_admissions() && whole.options_->ramping && !whole.admits_in_ramp_locked(now, why)) {
+        give_back_locked(own);
+        return false;
+    }
     whole.counters_.add(CircuitBreaker::admitted);
     passage = {OperationWord(index, whole.state_.word(), own.word).kept(), own.admitted_at};
     return true;
@@ -79,6 +83,12 @@ bool CircuitOperation::own_state_admits_locked(TimePoint now, CircuitPassage& ow
     if (alone->admits_locked(ProbeHolder::permit, now, own, why)) return true;
     refused_locked(why);
     return false;
+}
+
+// Admitted by the own state and by nobody else: there it was a call without a result.
+void CircuitOperation::give_back_locked(const CircuitPassage& own) noexcept {
+    const std::scoped_lock lock(alone->mutex_);
+    alone->settle_locked(own, CallResult::ignored, own.admitted_at);
 }
 
 bool CircuitOperation::own_state_refuses_locked(TimePoint now, Rejection& why) const noexcept {

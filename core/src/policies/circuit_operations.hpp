@@ -102,6 +102,7 @@ struct CircuitOperation {
     bool enters_isolated(TimePoint now, CircuitPassage& passage, Rejection& why) noexcept;
     bool enters_locked(TimePoint now, CircuitPassage& passage, Rejection& why) noexcept;
     bool own_state_admits_locked(TimePoint now, CircuitPassage& own, Rejection& why) noexcept;
+    void give_back_locked(const CircuitPassage& own) noexcept;
     bool own_state_refuses_locked(TimePoint now, Rejection& why) const noexcept;
     void refused_locked(Rejection& why) const noexcept;
 

@@ -126,4 +126,50 @@ TEST(IsolatedOperations, are_refused_while_open_where_their_own_call_closes_the_
     EXPECT_EQ(breaker.stats(at(5s)).rejected.circuit_open, 1U);
 }
 
+constexpr CircuitBreakerConfig ramping{.success_threshold = 1,
+                                       .timeout = 100s,
+                                       .min_requests = 4,
+                                       .window_size = 60s,
+                                       .recovery_ramp = 1000s,
+                                       .ramp_from = 0.5,
+                                       .operation_mode = OperationMode::isolate};
+
+TEST(IsolatedOperations, take_nothing_of_the_breakers_ramp_for_calls_that_they_refuse) {
+    CircuitBreaker breaker{"card_host", ramping};
+    auto charge = breaker.operation("charge");
+    auto refund = breaker.operation("refund");
+    calls(charge, 4, Outcome::failure, at(0s));
+    breaker.half_open(at(1s));
+    calls(refund, 1, Outcome::success, at(1s));
+    ASSERT_EQ(breaker.state(at(1s)), CircuitState::closed);
+    int admitted = 0;
+    for (int each = 0; each < 100; ++each) {
+        admitted += calls(refund, 1, Outcome::success, at(1s));
+        EXPECT_EQ(calls(charge, 1, Outcome::success, at(1s)), 0);
+    }
+    EXPECT_EQ(admitted, 50) << "half of those that come, whatever open operations are asked";
+    EXPECT_EQ(breaker.stats(at(1s)).rejected.throttled, 50U);
+    EXPECT_EQ(breaker.stats(at(1s)).rejected.circuit_open, 100U);
+}
+
+TEST(IsolatedOperations, keep_their_probes_where_the_breakers_ramp_refuses_one) {
+    CircuitBreaker breaker{"card_host", ramping};
+    auto charge = breaker.operation("charge");
+    auto refund = breaker.operation("refund");
+    calls(charge, 4, Outcome::failure, at(0s));
+    breaker.half_open(at(99s));
+    calls(refund, 1, Outcome::success, at(99s));
+    ASSERT_EQ(breaker.state(at(100s)), CircuitState::closed);
+    const auto throttled = charge.try_acquire(at(100s));
+    ASSERT_FALSE(throttled.has_value());
+    EXPECT_EQ(throttled.error().reason, RejectionReason::throttled);
+    EXPECT_EQ(throttled.error().policy, "card_host");
+    EXPECT_EQ(charge.state(at(100s)), CircuitState::half_open);
+    EXPECT_EQ(calls(charge, 1, Outcome::success, at(100s)), 1) << "the place of the probe is free";
+    EXPECT_EQ(charge.state(at(100s)), CircuitState::closed);
+    const CircuitBreakerStats stats = breaker.stats(at(100s));
+    EXPECT_EQ(stats.operations.at(0).requests, stats.operations.at(0).admitted + stats.operations.at(0).rejected);
+    EXPECT_EQ(stats.in_flight, 0U);
+}
+
 }  // namespace
