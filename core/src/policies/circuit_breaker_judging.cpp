@@ -159,6 +159,8 @@ void CircuitBreaker::reach_threshold_locked(const Change& reached, TimePoint now
         change.until = open_until_locked(now, change.cause);
         return change_locked(change, now);
     }
+    // For a breaker that is the state of an operation: what follows counts for nobody else, as if it had opened.
+    if (options_ != nullptr) detail::CircuitOperations::leave_for_one_window(*this, now);
     const auto bit = static_cast<std::uint8_t>(reached.cause == TransitionCause::slow_ratio ? 2 : 1);
     if ((thresholds_reached_ & bit) != 0) return;
     thresholds_reached_ |= bit;

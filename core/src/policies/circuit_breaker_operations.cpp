@@ -106,6 +106,11 @@ void CircuitOperations::begin(CircuitBreaker& breaker, CircuitState to, Transiti
     }
 }
 
+void CircuitOperations::leave_for_one_window(CircuitBreaker& breaker, TimePoint now) noexcept {
+    const TimePoint until = saturating_add(now, breaker.windows_[0].window());
+    breaker.options_->away_until.store(until.time_since_epoch().count(), std::memory_order_relaxed);
+}
+
 void CircuitOperations::tick(CircuitBreaker& breaker, TimePoint now) noexcept {
     const CircuitOperations* const operations = of(breaker);
     if (operations == nullptr) return;

@@ -153,6 +153,8 @@ class CircuitOperations {
 
     // A change of state, before it is published.
     static void begin(CircuitBreaker& breaker, CircuitState to, TransitionCause cause, TimePoint now) noexcept;
+    // For a breaker that is the state of an operation: its calls count for nobody else until one window from now.
+    static void leave_for_one_window(CircuitBreaker& breaker, TimePoint now) noexcept;
     static void tick(CircuitBreaker& breaker, TimePoint now) noexcept;
     // What the breaker's present window has without those that are away.
     [[nodiscard]] static WindowCounts without_away(const CircuitBreaker& breaker, WindowCounts counts,

@@ -172,4 +172,60 @@ TEST(IsolatedOperations, keep_their_probes_where_the_breakers_ramp_refuses_one) 
     EXPECT_EQ(stats.in_flight, 0U);
 }
 
+struct Heard {
+    int reached = 0;
+    int opened = 0;
+};
+
+// One operation that works, and two that fail in turn. Each of those opens alone while the breaker is closed.
+Heard heard_of_two_that_fail(CircuitBreaker& breaker) {
+    Heard heard;
+    const Subscription listening = breaker.on_event([&](const Event& event) {
+        heard.reached += event.kind == EventKind::threshold_reached ? 1 : 0;
+        heard.opened += event.kind == EventKind::transition && event.to == CircuitState::open ? 1 : 0;
+    });
+    auto cancel = breaker.operation("cancel");
+    auto charge = breaker.operation("charge");
+    auto refund = breaker.operation("refund");
+    calls(cancel, 20, Outcome::success, at(1s));
+    for (int each = 0; each < 20; ++each) {
+        calls(charge, 1, Outcome::failure, at(1s));
+        calls(refund, 1, Outcome::failure, at(1s));
+    }
+    return heard;
+}
+
+TEST(IsolatedOperations, that_measure_let_the_breaker_tell_only_of_what_closed_would_reach) {
+    CircuitBreaker closed{"card_host", isolating};
+    EXPECT_EQ(heard_of_two_that_fail(closed).opened, 0);
+    CircuitBreaker measuring{"card_host", isolating};
+    measuring.metrics_only(at(0s));
+    EXPECT_EQ(heard_of_two_that_fail(measuring).reached, 0);
+    EXPECT_EQ(measuring.stats(at(1s)).window.requests, 20U) << "as while closed, less those that would be open";
+    EXPECT_EQ(measuring.stats(at(1s)).failure, 40U);
+    // What others do still counts.
+    int reached = 0;
+    const Subscription listening =
+        measuring.on_event([&](const Event& event) { reached += event.kind == EventKind::threshold_reached ? 1 : 0; });
+    calls(measuring, 19, Outcome::failure, at(2s));
+    EXPECT_EQ(reached, 0);
+    calls(measuring, 1, Outcome::failure, at(2s));
+    EXPECT_EQ(reached, 1) << "half of forty, and not by one operation";
+}
+
+TEST(IsolatedOperations, that_measure_count_again_one_window_after_they_would_last_have_opened) {
+    CircuitBreaker breaker{"card_host", isolating};
+    auto charge = breaker.operation("charge");
+    breaker.metrics_only(at(0s));
+    calls(charge, 4, Outcome::failure, at(0s));
+    calls(charge, 1, Outcome::failure, at(10s));
+    calls(charge, 1, Outcome::success, at(69s));
+    EXPECT_EQ(breaker.stats(at(69s)).window.requests, 0U);
+    calls(charge, 1, Outcome::success, at(70s));
+    EXPECT_EQ(breaker.stats(at(70s)).window.requests, 1U);
+    breaker.reset(at(71s));
+    calls(charge, 1, Outcome::failure, at(71s));
+    EXPECT_EQ(breaker.stats(at(71s)).window.requests, 1U);
+}
+
 }  // namespace
