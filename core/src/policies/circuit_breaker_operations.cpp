@@ -119,6 +119,17 @@ void CircuitOperations::tick(CircuitBreaker& breaker, TimePoint now) noexcept {
     }
 }
 
+TimePoint CircuitOperations::next_deadline_locked(const CircuitBreaker& breaker) noexcept {
+    TimePoint next = never;
+    const CircuitOperations* const operations = of(breaker);
+    if (operations == nullptr) return next;
+    for (const auto& operation : operations->all_) {
+        if (operation == nullptr || operation->alone == nullptr) continue;
+        next = std::min(next, operation->alone->next_deadline().value_or(never));
+    }
+    return next;
+}
+
 WindowCounts CircuitOperations::without_away(const CircuitBreaker& breaker, WindowCounts counts,
                                              TimePoint now) noexcept {
     const CircuitOperations* const operations = of(breaker);

@@ -83,6 +83,7 @@ std::optional<TimePoint> CircuitBreaker::next_deadline() const noexcept {
         next = std::min(next, saturating_add(probes_.oldest_stamp(), lease()));
     }
     if (probes_.health() != nullptr) next = std::min(next, probes_.health()->deadline());
+    next = std::min(next, detail::CircuitOperations::next_deadline_locked(*this));
     return next == never ? std::nullopt : std::optional(next);
 }
 

@@ -156,6 +156,8 @@ class CircuitOperations {
     // For a breaker that is the state of an operation: its calls count for nobody else until one window from now.
     static void leave_for_one_window(CircuitBreaker& breaker, TimePoint now) noexcept;
     static void tick(CircuitBreaker& breaker, TimePoint now) noexcept;
+    // The first of their own states; `never` if none has one.
+    [[nodiscard]] static TimePoint next_deadline_locked(const CircuitBreaker& breaker) noexcept;
     // What the breaker's present window has without those that are away.
     [[nodiscard]] static WindowCounts without_away(const CircuitBreaker& breaker, WindowCounts counts,
                                                    TimePoint now) noexcept;

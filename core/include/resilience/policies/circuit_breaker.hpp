@@ -119,9 +119,9 @@ class CircuitBreaker {
     // The state at `now`, whether or not anybody has noticed yet: changes nothing.
     [[nodiscard]] CircuitState state(TimePoint now = Clock::now()) const noexcept;
     // The next moment at which something happens by the passing of time alone: an open period, a lever, a lease, the
-    // time of a health probe ends. Absent: nothing will, or the first `now` has still to be given. Then, or at any
-    // time, `tick` makes it happen without a call. Running calls that become overdue (judge_in_flight) are not
-    // foreseen: tick for those now and then.
+    // time of a health probe ends, of the breaker or of one operation. Absent: nothing will, or the first `now` has
+    // still to be given. Then, or at any time, `tick` makes it happen without a call. Running calls that become
+    // overdue (judge_in_flight) are not foreseen: tick for those now and then.
     [[nodiscard]] std::optional<TimePoint> next_deadline() const noexcept;
     void tick(TimePoint now) noexcept;
 
