@@ -69,9 +69,13 @@ CircuitOperation& CircuitOperations::find_or_make_locked(CircuitBreaker& breaker
     std::unique_ptr<CircuitBreaker> alone;
     if (config.operation_mode == OperationMode::isolate) {
         CircuitBreakerConfig own = config_of_operation(config);
-        const bool measuring = breaker.state_.word().state() == CircuitState::metrics_only;
-        own.initial_state = measuring ? CircuitState::metrics_only : CircuitState::closed;
+        const CircuitWord present = breaker.state_.word();
+        const bool measuring = present.state() == CircuitState::metrics_only;
+        if (measuring && !present.held()) own.initial_state = CircuitState::metrics_only;
         alone = std::make_unique<CircuitBreaker>(own);
+        if (measuring && present.held()) {
+            alone->metrics_only(time_between(breaker.newest_, breaker.state_.until()), breaker.newest_);
+        }
     }
     // "other" has the last place, which is nobody else's.
     const bool shared = interned == other;
@@ -91,18 +95,28 @@ const CircuitOperations* CircuitOperations::of(const CircuitBreaker& breaker) no
     return breaker.options_ == nullptr ? nullptr : breaker.options_->operations.get();
 }
 
-void CircuitOperations::begin(CircuitBreaker& breaker, CircuitState to, TransitionCause cause, TimePoint now) noexcept {
+void CircuitOperations::begin(CircuitBreaker& breaker, const CircuitChange& change, TimePoint now) noexcept {
     // For a breaker that is the state of an operation. What it had elsewhere has expired a window after it came back.
-    const TimePoint away_until = cause == TransitionCause::lever ? TimePoint::min()
-                                 : to == CircuitState::closed    ? saturating_add(now, breaker.windows_[0].window())
-                                                                 : never;
+    const TimePoint away_until = change.cause == TransitionCause::lever ? TimePoint::min()
+                                 : change.to == CircuitState::closed ? saturating_add(now, breaker.windows_[0].window())
+                                                                     : never;
     breaker.options_->away_until.store(away_until.time_since_epoch().count(), std::memory_order_relaxed);
 
     const CircuitOperations* const operations = of(breaker);
     if (operations == nullptr) return;
     const std::uint32_t window = breaker.state_.word().window() ^ 1U;
     for (const auto& operation : operations->all_) {
-        if (operation != nullptr) operation->begin_locked(to, window, cause == TransitionCause::lever, now);
+        if (operation != nullptr) operation->begin_locked(change, window, now);
+    }
+}
+
+void CircuitOperations::measure_until(CircuitBreaker& breaker, TimePoint end, TimePoint now) noexcept {
+    const CircuitOperations* const operations = of(breaker);
+    if (operations == nullptr) return;
+    for (const auto& operation : operations->all_) {
+        if (operation == nullptr || operation->alone == nullptr) continue;
+        const std::scoped_lock lock(operation->alone->mutex_);
+        operation->pull_locked(CircuitState::metrics_only, end, operation->alone->pass_time_locked(now));
     }
 }
 
@@ -207,16 +221,32 @@ CircuitState CircuitOperation::state(TimePoint now) const noexcept {
 }
 
 // Before the breaker's new period is published: nobody counts in it yet.
-void CircuitOperation::begin_locked(CircuitState to, std::uint32_t window, bool by_lever, TimePoint now) noexcept {
-    if (!counts_results(to)) return;
-    windows[window].forget_locked(now);
+void CircuitOperation::begin_locked(const CircuitChange& change, std::uint32_t window, TimePoint now) noexcept {
+    if (counts_results(change.to)) windows[window].forget_locked(now);
     if (alone == nullptr) return;
-    if (to == CircuitState::metrics_only) return alone->metrics_only(now);
+    // Once for all that follows: a call that settles beside it finds the operation as it was or as it will be.
+    const std::scoped_lock lock(alone->mutex_);
+    follow_locked(change, alone->pass_time_locked(now));
+}
+
+// What it had left in the breaker's window is forgotten there; away_until follows the own state.
+void CircuitOperation::follow_locked(const CircuitChange& change, TimePoint now) noexcept {
+    if (counts_results(change.to) && change.cause == TransitionCause::lever) {
+        return pull_locked(change.to, change.until, now);
+    }
+    // A lever with an end is over where the breaker's is, whatever has ended that one.
+    if (alone->state_.word().held()) {
+        alone->end_by_time_locked(now);
+        alone->pass_time_locked(now);
+    }
+    if (!counts_results(change.to)) return;
     const CircuitState own = alone->state_.word().state();
-    if (!by_lever && (own == CircuitState::open || own == CircuitState::half_open)) return;
-    alone->reset(now);
-    // What it had left in the breaker's window is forgotten there.
-    alone->options_->away_until.store(TimePoint::min().time_since_epoch().count(), std::memory_order_relaxed);
+    if (change.to == CircuitState::closed && (own == CircuitState::open || own == CircuitState::half_open)) return;
+    pull_locked(change.to, never, now);
+}
+
+void CircuitOperation::pull_locked(CircuitState target, TimePoint end, TimePoint now) noexcept {
+    alone->pull_locked(target, end == never ? std::nullopt : std::optional(time_between(now, end)), now);
 }
 
 // Settled before admitted, as CircuitBreaker::count_calls.

@@ -40,36 +40,40 @@ void CircuitBreaker::decide_due_locked(TimePoint now) noexcept {
 void CircuitBreaker::pull(CircuitState target, std::optional<Duration> hold, TimePoint at) noexcept {
     {
         const std::scoped_lock lock(mutex_);
-        const TimePoint now = pass_time_locked(at);
-        const CircuitWord word = state_.word();
-        const bool repeated = word.state() == target;
-        if (!word.held() && !(repeated && is_forced(target))) {
-            before_ = word.state();
-            before_until_ = state_.end_of(word);
-        }
-
-        TimePoint until = never;
-        if (hold) {
-            until = saturating_add(now, std::max(*hold, Duration::zero()));
-        } else if (target == CircuitState::open) {
-            until = open_until_locked(now, TransitionCause::lever);
-        } else if (target == CircuitState::half_open) {
-            until = half_open_until(now);
-        }
-        if (!repeated) {
-            change_locked(
-                {.to = target, .cause = TransitionCause::lever, .due = now, .until = until, .lever = hold.has_value()},
-                now);
-        } else if (target == CircuitState::closed) {
-            const bool counted = windows_[word.window()].counts_locked(now).calls != 0;
-            if (options_ != nullptr) detail::CircuitOperations::begin(*this, target, TransitionCause::lever, now);
-            begin_period_locked(target, until, hold.has_value(), now);
-            if (counted) events_.enqueue({.kind = EventKind::lever, .name = name(), .at = now});
-        } else {
-            state_.publish(word.with_ending(ending_of(until, hold.has_value())), until);
-        }
+        pull_locked(target, hold, pass_time_locked(at));
     }
     after_change();
+}
+
+void CircuitBreaker::pull_locked(CircuitState target, std::optional<Duration> hold, TimePoint now) noexcept {
+    const CircuitWord word = state_.word();
+    const bool repeated = word.state() == target;
+    if (!word.held() && !(repeated && is_forced(target))) {
+        before_ = word.state();
+        before_until_ = state_.end_of(word);
+    }
+
+    TimePoint until = never;
+    if (hold) {
+        until = saturating_add(now, std::max(*hold, Duration::zero()));
+    } else if (target == CircuitState::open) {
+        until = open_until_locked(now, TransitionCause::lever);
+    } else if (target == CircuitState::half_open) {
+        until = half_open_until(now);
+    }
+    const Change change{
+        .to = target, .cause = TransitionCause::lever, .due = now, .until = until, .lever = hold.has_value()};
+    if (!repeated) {
+        change_locked(change, now);
+    } else if (target == CircuitState::closed) {
+        const bool counted = windows_[word.window()].counts_locked(now).calls != 0;
+        if (options_ != nullptr) detail::CircuitOperations::begin(*this, change, now);
+        begin_period_locked(target, until, hold.has_value(), now);
+        if (counted) events_.enqueue({.kind = EventKind::lever, .name = name(), .at = now});
+    } else {
+        state_.publish(word.with_ending(ending_of(until, hold.has_value())), until);
+        if (target == CircuitState::metrics_only) detail::CircuitOperations::measure_until(*this, until, now);
+    }
 }
 
 // Makes everything happen that was due by `at`, in the order in which it was due. Returns the newest moment seen.
@@ -133,7 +137,7 @@ void CircuitBreaker::end_half_open_locked(TimePoint due) noexcept {
 
 void CircuitBreaker::change_locked(const Change& change, TimePoint now) noexcept {
     const CircuitState from = state_.word().state();
-    if (options_ != nullptr) detail::CircuitOperations::begin(*this, change.to, change.cause, now);
+    if (options_ != nullptr) detail::CircuitOperations::begin(*this, change, now);
     begin_period_locked(change.to, change.until, change.lever, now, change.ramp);
     since_ = change.due;
     if (from == CircuitState::closed) not_closed_since_ = change.due;

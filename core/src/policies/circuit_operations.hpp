@@ -113,7 +113,10 @@ struct CircuitOperation {
     void count(Outcome outcome, const CircuitWord* counting_in, TimePoint now) noexcept;
 
     // ---- under the breaker's mutex
-    void begin_locked(CircuitState to, std::uint32_t window, bool by_lever, TimePoint now) noexcept;
+    void begin_locked(const CircuitChange& change, std::uint32_t window, TimePoint now) noexcept;
+    void follow_locked(const CircuitChange& change, TimePoint now) noexcept;
+    // Puts the own state into `target` as the breaker's lever does, until `end` or another lever.
+    void pull_locked(CircuitState target, TimePoint end, TimePoint now) noexcept;
     // Its calls count for nobody else.
     [[nodiscard]] bool away(TimePoint now) const noexcept;
     [[nodiscard]] CircuitState state(TimePoint now) const noexcept;
@@ -152,7 +155,9 @@ class CircuitOperations {
     // ---- under the breaker's mutex; nothing happens to a breaker without operations.
 
     // A change of state, before it is published.
-    static void begin(CircuitBreaker& breaker, CircuitState to, TransitionCause cause, TimePoint now) noexcept;
+    static void begin(CircuitBreaker& breaker, const CircuitChange& change, TimePoint now) noexcept;
+    // Another end of a breaker's metrics_only.
+    static void measure_until(CircuitBreaker& breaker, TimePoint end, TimePoint now) noexcept;
     // For a breaker that is the state of an operation: its calls count for nobody else until one window from now.
     static void leave_for_one_window(CircuitBreaker& breaker, TimePoint now) noexcept;
     static void tick(CircuitBreaker& breaker, TimePoint now) noexcept;

@@ -314,6 +314,7 @@ class CircuitBreaker {
 
     // ---- changes of state (circuit_breaker_transitions.cpp), under the mutex
     void pull(CircuitState target, std::optional<Duration> hold, TimePoint now) noexcept;
+    void pull_locked(CircuitState target, std::optional<Duration> hold, TimePoint now) noexcept;
     TimePoint pass_time_locked(TimePoint now) noexcept;
     void be_born_locked(TimePoint now) const noexcept { since_ = not_closed_since_ = now; }
     // Open from the beginning, and no moment given yet.

@@ -23,9 +23,10 @@
 // half-open, an operation that is open still refuses; the calls of all others are probes of the breaker only, and
 // decide nothing about their operation. When the breaker closes, operations that are closed begin with an empty window;
 // `reset` closes all of them. `metrics_only` holds for them too: where one would have opened, its calls count for
-// nobody else until one window_size after it last would have. While forced closed nobody judges. The ramp after
-// recovery, growing and jittered open times and Verdict::open_for (which then opens the operation alone) hold for each
-// operation by itself; hooks are asked about the breaker only. What an operation does by itself is no event.
+// nobody else until one window_size after it last would have. Where either has an end, each operation then is again
+// what it was before. While forced closed nobody judges. The ramp after recovery, growing and jittered open times and
+// Verdict::open_for (which then opens the operation alone) hold for each operation by itself; hooks are asked about the
+// breaker only. What an operation does by itself is no event.
 //
 // The two-step form, `allow` and `record_result`, is always of the whole breaker. A handle that is given to a pipeline
 // counts at the breaker that it belongs to; other breakers on the way see a plain call.
