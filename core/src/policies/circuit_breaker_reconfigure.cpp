@@ -98,6 +98,7 @@ void CircuitBreakerOptions::adopt_learned_locked(const CircuitBreakerConfig& giv
 
 OperationReconfiguration::OperationReconfiguration(const CircuitBreakerConfig& config, std::mutex& mutex) {
     if (config.operation_mode == OperationMode::isolate) {
+        // Only windows of slow calls keep the mutex, which isolate goes without: this one need not be the own state's.
         alone = std::make_unique<CircuitReconfiguration>(config_of_operation(config), mutex);
     }
     for (int window = 0; window < 2; ++window) shapes.emplace_back(config.window_size, config.buckets, 1);
