@@ -7,6 +7,8 @@
 //     window.record(false, true, 3s, now);               // any thread: a success that was slow
 //     const std::lock_guard lock(state_mutex);
 //     window.counts_locked(now).average();               // of the calls of the last minute
+//     DurationWindow::Shape shape(30s, 10);              // takes the memory, best without the mutex
+//     window.reshape_locked(shape, now);                 // half a minute from now on
 //
 // The buckets are those of a rolling window (rolling_window.hpp): edges at multiples of window / buckets from the
 // clock's epoch, the newest one and the `buckets - 1` before it, only ever forward.
@@ -22,10 +24,8 @@
 // Memory: one cache line for each stripe and 40 bytes for each bucket, taken in the constructor.
 //
 // It gets another length or other buckets as a rolling window does (rolling_window_change.hpp): what an old bucket had
-// is taken to have come when it began. The window may lose calls by it and never gains any.
-//
-//     DurationWindow::Shape shape(30s, 10);              // takes the memory; may throw
-//     window.reshape_locked(shape, now);                 // under the mutex; allocates nothing
+// is taken to have come when it began. The window may lose calls by it and never gains any. The new shape takes its
+// memory when it is made and may throw; `reshape_locked` allocates nothing.
 
 #include <algorithm>
 #include <array>

@@ -3,16 +3,16 @@
 // How a rolling window gets another shape while results are added to it: its length, its buckets, its least number of
 // calls.
 //
+//     std::mutex state_mutex;                                    // the owner's own
+//     StripedCounters<1> results;
+//     RollingWindow window(10s, 10, 20, results.counter(0), state_mutex);
 //     RollingWindow::Shape shape(30s, 10, 20);                   // takes the memory; may throw
-//     {
-//         const std::lock_guard lock(state_mutex);
-//         window.reshape_locked(shape, now);                     // allocates nothing
-//     }
+//     const std::lock_guard lock(state_mutex);
+//     window.reshape_locked(shape, now);                         // allocates nothing
 //
 // What it promises:
 //   - The totals stay exact, and no result is doubled or split. The window may lose results by it, never gain any.
-//   - The results of an old bucket are taken to have come when it began, since they came no earlier: none of them
-//   counts
+//   - The results of an old bucket are taken to have come when it began, since they came no earlier: none counts
 //     longer than the new window, and each leaves at most one old bucket's width too early. Where old buckets lie
 //     within new ones, nothing else changes: one that is made shorter keeps its newest buckets.
 //   - The next result is judged, also a success: the change itself judges nothing.

@@ -111,7 +111,8 @@ struct CircuitBreakerConfig {
     std::uint32_t consecutive_failures = 0;
 
     // Calls that took strictly longer than this are slow. 0: off. The breaker opens too when, with min_requests calls
-    // in the window, at least slow_call_ratio of them were slow; (0, 1]. A slow failure counts in both ratios.
+    // in the window, at least slow_call_ratio of them were slow; (0, 1]. A slow failure counts in both ratios. The
+    // stats then also say how long the calls in the window took.
     Duration slow_call_duration{};
     double slow_call_ratio = 1;
 

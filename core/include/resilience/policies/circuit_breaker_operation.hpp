@@ -4,10 +4,8 @@
 //
 //     CircuitBreaker breaker{"card_host", {.operation_mode = OperationMode::isolate}};
 //     const auto charge = breaker.operation("charge");                      // once, beside the breaker
-//
 //     auto permit = charge.try_acquire();                                   // asks the breaker as well
 //     if (permit) permit->settle(pay() < 500 ? Outcome::success : Outcome::failure);
-//
 //     Pipeline guarded{breaker};
 //     auto answer = guarded.execute(CallOptions{.operation = charge}, pay);
 //

@@ -2,9 +2,10 @@
 
 // Parts of a policy that come into being while it is in use.
 //
-//     PublishedOnce<Options> options;                  // not there yet
-//     options.publish(std::make_unique<Options>());    // under the owner's mutex
-//     if (options != nullptr) options->look_at(call);  // any thread, without it
+//     using Words = std::vector<std::string>;
+//     detail::PublishedOnce<Words> words;               // not there yet
+//     words.publish(std::make_unique<Words>());         // under the owner's mutex
+//     if (words != nullptr) show(words->empty() ? "" : words->front());  // any thread, without it
 //
 // What has been made stays until its owner is destroyed: a thread that has found it may still be about to use it. Cost
 // of a look: one load.
