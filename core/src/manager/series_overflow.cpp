@@ -40,7 +40,10 @@ using HealthProbes = CircuitBreakerStats::HealthProbes;
 
 void add_health_probes(std::optional<HealthProbes>& sum, const std::optional<HealthProbes>& more) {
     if (!more) return;
-    if (!sum) sum.emplace();
+    if (!sum) {
+        sum = more;
+        return;
+    }
     add_each(*sum, *more,
              {&HealthProbes::sent, &HealthProbes::succeeded, &HealthProbes::failed, &HealthProbes::timed_out,
               &HealthProbes::undecided, &HealthProbes::overlapped});
