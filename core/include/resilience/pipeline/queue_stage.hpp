@@ -126,7 +126,8 @@ class QueueStage {
         Stay& stay = *state.stay;
         const Look seen = stay.place.look(now, stay.cancelled || driver.stop_requested(), driver.call().refusal());
         if (seen == Look::waiting) return Step::wait(stay.place.next());
-        driver.call().waited_in_queue += stay.place.waited(now);
+        // Not `now`: a thread that was held up between joining and this look has waited since.
+        driver.call().waited_in_queue += stay.place.waited(driver.now());
         if (seen == Look::refused) return turned_away(driver, now);
         state.permit = stay.place.adopt(now);
         state.waiting = false;
