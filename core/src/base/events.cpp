@@ -8,7 +8,7 @@
 namespace resilience::inline v1 {
 namespace {
 
-constexpr std::array<std::string_view, 11> kind_names{
+constexpr std::array<std::string_view, 11> event_names{
     "transition", "lease_reclaimed",   "lever", "limit_changed", "permitted", "refused", "finished",
     "retry",      "threshold_reached", "added", "removed"};
 
@@ -124,7 +124,7 @@ bool is_warning(const Event& event) noexcept {
 
 std::string_view to_string(EventKind kind) noexcept {
     const auto index = static_cast<std::size_t>(kind);
-    return index < kind_names.size() ? kind_names[index] : "unknown";
+    return index < event_names.size() ? event_names[index] : "unknown";
 }
 
 std::ostream& operator<<(std::ostream& out, EventKind kind) { return out << to_string(kind); }

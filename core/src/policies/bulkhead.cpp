@@ -1,4 +1,5 @@
 #include "checked_name.hpp"
+#include "out_of_range.hpp"
 
 #include <cstdio>
 #include <cstdlib>
@@ -20,12 +21,12 @@ constinit std::mutex levers;
 std::string_view checked_bulkhead(const std::string* name, const BulkheadConfig& config) {
     ConfigProblems problems{detail::policy_subject("bulkhead", name)};
     if (config.max_concurrent < 1 || config.max_concurrent > BulkheadWord::highest_limit) {
-        problems.add("max_concurrent", "is " + std::to_string(config.max_concurrent) +
-                                           "; use 1 to 16777215 (a negative number becomes a huge one)");
+        problems.add("max_concurrent",
+                     detail::is(config.max_concurrent, "1 to 16777215 (a negative number becomes a huge one)"));
     }
     if (config.queue_size > longest_queue) {
-        problems.add("queue_size", "is " + std::to_string(config.queue_size) +
-                                       "; use 0 to 1000000 (a negative number becomes a huge one)");
+        problems.add("queue_size",
+                     detail::is(config.queue_size, "0 to 1000000 (a negative number becomes a huge one)"));
     }
     if (config.max_wait < Duration::zero()) {
         problems.add("max_wait", "is negative; use 0 (never wait) or longer");

@@ -1,8 +1,9 @@
+#include "out_of_range.hpp"
+
 #include <chrono>
 #include <resilience/base/config_error.hpp>
 #include <resilience/base/duration_text.hpp>
 #include <resilience/policies/circuit_breaker_config.hpp>
-#include <sstream>
 #include <string>
 
 namespace resilience::inline v1 {
@@ -20,17 +21,7 @@ constexpr Duration narrowest_bucket = 100us;
 constexpr Duration shortest_window = 1ms;
 constexpr Duration longest_window = std::chrono::days(7);
 
-template <class Value>
-std::string is(const Value& value, std::string_view advice) {
-    std::ostringstream text;
-    text << "is " << value << "; use " << advice;
-    return text.str();
-}
-std::string is(Duration value, std::string_view advice) {
-    // duration_text is for people and rounds; a value just outside a range must show on which side it is.
-    const std::string exact = std::to_string(value.count()) + " ns";
-    return is(value.count() % 1'000'000 == 0 && value >= 0ns ? duration_text(value) : exact, advice);
-}
+using detail::is;
 
 void find_window_problems(const CircuitBreakerConfig& config, ConfigProblems& problems) {
     const bool window_in_range = config.window_size >= shortest_window && config.window_size <= longest_window;

@@ -1,3 +1,5 @@
+#include "out_of_range.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <resilience/base/cancellation_hold.hpp>
@@ -14,10 +16,7 @@ namespace {
 constexpr Duration shortest = std::chrono::milliseconds(1);
 constexpr Duration longest = std::chrono::days(7);
 
-std::string is(Duration value, const std::string& advice) {
-    const bool whole = value.count() % 1'000'000 == 0 && value >= Duration::zero();
-    return "is " + (whole ? duration_text(value) : std::to_string(value.count()) + " ns") + "; use " + advice;
-}
+using detail::is;
 
 }  // namespace
 

@@ -2,6 +2,8 @@
 
 // The bodies of LimiterInLine, for the files that instantiate it.
 
+#include "out_of_range.hpp"
+
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,8 +20,7 @@ inline void check_waits(Duration max_wait, std::uint32_t max_waiters, ConfigProb
     constexpr std::uint32_t longest_line = 1'000'000;
     if (max_wait < Duration::zero()) problems.add("max_wait", "is negative; use 0 (never wait) or longer");
     if (max_waiters > longest_line) {
-        problems.add("max_waiters",
-                     "is " + std::to_string(max_waiters) + "; use 0 to 1000000 (a negative number becomes a huge one)");
+        problems.add("max_waiters", is(max_waiters, "0 to 1000000 (a negative number becomes a huge one)"));
     }
 }
 

@@ -1,10 +1,10 @@
 #include "checked_name.hpp"
 #include "limiter_in_line_bodies.hpp"
+#include "out_of_range.hpp"
 
 #include <mutex>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/rate_limiter.hpp>
-#include <sstream>
 #include <utility>
 
 namespace resilience::inline v1 {
@@ -14,26 +14,20 @@ constexpr std::uint64_t highest_capacity = 0xFFFF'FFFF;
 constexpr double lowest_rate = 1e-8;
 constexpr double highest_rate = 1e9;
 
-std::string number_text(double number) {
-    std::ostringstream text;
-    text.precision(10);
-    text << number;
-    return text.str();
-}
+using detail::is;
 
 void check(const RateLimiterConfig& config, ConfigProblems& problems) {
     const bool capacity_fits = config.capacity >= 1 && config.capacity <= highest_capacity;
     if (!capacity_fits) {
-        problems.add(
-            "capacity",
-            "is " + std::to_string(config.capacity) +
-                "; use a whole number from 1 to 4294967295 (a fraction is cut, a negative number becomes huge)");
+        problems.add("capacity",
+                     is(config.capacity,
+                        "a whole number from 1 to 4294967295 (a fraction is cut, a negative number becomes huge)"));
     }
     if (!(config.refill_rate >= lowest_rate && config.refill_rate <= highest_rate)) {
-        problems.add("refill_rate", "is " + number_text(config.refill_rate) + "; use 1e-8 to 1e9 tokens per second");
+        problems.add("refill_rate", is(config.refill_rate, "1e-8 to 1e9 tokens per second"));
     } else if (capacity_fits && !TokenBucket::representable(config.capacity, config.refill_rate)) {
         problems.add("refill_rate",
-                     "is " + number_text(config.refill_rate) + " and would take more than 9.1 years to fill " +
+                     "is " + detail::exact_text(config.refill_rate) + " and would take more than 9.1 years to fill " +
                          std::to_string(config.capacity) + " tokens; use a higher rate or a smaller capacity");
     }
     detail::check_waits(config.max_wait, config.max_waiters, problems);

@@ -1,12 +1,11 @@
 #include "checked_name.hpp"
+#include "out_of_range.hpp"
 #include "retry_extras.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <resilience/base/config_error.hpp>
-#include <resilience/base/duration_text.hpp>
 #include <resilience/policies/retry.hpp>
-#include <sstream>
 #include <utility>
 
 namespace resilience::inline v1 {
@@ -17,21 +16,17 @@ constexpr double highest_multiplier = 1000;
 // How far past a requested pause callers are spread.
 constexpr double spread_after_request = 0.25;
 
-std::string number_text(double number) {
-    std::ostringstream text;
-    text << number;
-    return text.str();
-}
+using detail::is;
 
 void check_delays(const RetryConfig& config, ConfigProblems& problems) {
     if (config.base_delay < Duration::zero()) {
-        problems.add("base_delay", "is " + duration_text(config.base_delay) + "; use 0 or more");
+        problems.add("base_delay", is(config.base_delay, "0 or more"));
     }
     if (config.max_delay < Duration::zero()) {
-        problems.add("max_delay", "is " + duration_text(config.max_delay) + "; use base_delay or more");
+        problems.add("max_delay", is(config.max_delay, "base_delay or more"));
     } else if (config.max_delay < config.base_delay) {
-        problems.add("max_delay", "is " + duration_text(config.max_delay) + ", below base_delay (" +
-                                      duration_text(config.base_delay) + "); use base_delay or more");
+        problems.add("max_delay", "is " + detail::exact_text(config.max_delay) + ", below base_delay (" +
+                                      detail::exact_text(config.base_delay) + "); use base_delay or more");
     }
 }
 
@@ -39,26 +34,24 @@ std::string_view checked(const std::string* name, const RetryConfig& config) {
     ConfigProblems problems{detail::policy_subject("retry", name)};
     if ((config.max_attempts < 1 || config.max_attempts > most_attempts) &&
         config.max_attempts != RetryConfig::unlimited) {
-        problems.add("max_attempts", "is " + std::to_string(config.max_attempts) +
-                                         "; use 1 (no retry) to 1000000, the first attempt included");
+        problems.add("max_attempts", is(config.max_attempts, "1 (no retry) to 1000000, the first attempt included"));
     }
     check_delays(config, problems);
     if (config.max_duration <= Duration::zero()) {
-        problems.add("max_duration", "is " + duration_text(config.max_duration) + "; use more than 0");
+        problems.add("max_duration", is(config.max_duration, "more than 0"));
     }
     if (!(config.multiplier >= 1 && config.multiplier <= highest_multiplier)) {
-        problems.add("multiplier", "is " + number_text(config.multiplier) + "; use 1 to 1000");
+        problems.add("multiplier", is(config.multiplier, "1 to 1000"));
     }
     if (config.backoff_kind > BackoffKind::constant) {
-        problems.add("backoff_kind", "is " + std::to_string(static_cast<unsigned>(config.backoff_kind)) +
-                                         "; use exponential, linear or constant");
+        problems.add("backoff_kind", is(static_cast<unsigned>(config.backoff_kind), "exponential, linear or constant"));
     }
     if (config.jitter_kind > JitterKind::decorrelated) {
-        problems.add("jitter_kind", "is " + std::to_string(static_cast<unsigned>(config.jitter_kind)) +
-                                        "; use proportional, full, equal or decorrelated");
+        problems.add("jitter_kind",
+                     is(static_cast<unsigned>(config.jitter_kind), "proportional, full, equal or decorrelated"));
     }
     if (!(config.jitter_ratio >= 0 && config.jitter_ratio <= 1) || std::signbit(config.jitter_ratio)) {
-        problems.add("jitter_ratio", "is " + number_text(config.jitter_ratio) + "; use 0 to 1");
+        problems.add("jitter_ratio", is(config.jitter_ratio, "0 to 1"));
     }
     const std::string_view interned = detail::checked_name(name, problems);
     problems.throw_if_any();

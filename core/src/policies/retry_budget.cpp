@@ -1,16 +1,17 @@
+#include "out_of_range.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/concurrent_retry_budget.hpp>
 #include <resilience/policies/retry_budget.hpp>
-#include <sstream>
 #include <string>
 
 namespace resilience::inline v1::detail {
 namespace {
 
 constexpr double greatest_trickle = 1000;
-constexpr std::uint32_t greatest_capacity = 1'000'000;
+constexpr std::uint32_t most_retries = 1'000'000;
 constexpr std::uint64_t greatest_ratio_denominator = 10'000;
 constexpr std::uint64_t greatest_trickle_denominator = 1'000'000;
 constexpr std::uint64_t microseconds_per_second = 1'000'000;
@@ -20,19 +21,13 @@ constexpr std::uint64_t most_units_per_microsecond = 128;
 
 bool within(double value, double greatest) { return value >= 0 && value <= greatest && !std::signbit(value); }
 
-std::string out_of_range(double value, const char* advice) {
-    std::ostringstream text;
-    text << "is " << value << "; use " << advice;
-    return text.str();
-}
-
 void check(const RetryBudgetConfig& config) {
     ConfigProblems problems{"retry budget"};
-    if (!within(config.ratio, 1)) problems.add("ratio", out_of_range(config.ratio, "0 to 1"));
-    if (config.capacity < 1 || config.capacity > greatest_capacity) {
-        problems.add("capacity", "is " + std::to_string(config.capacity) + "; use 1 to 1000000");
+    if (!within(config.ratio, 1)) problems.add("ratio", is(config.ratio, "0 to 1"));
+    if (config.capacity < 1 || config.capacity > most_retries) {
+        problems.add("capacity", is(config.capacity, "1 to 1000000"));
     }
-    if (!within(config.trickle, greatest_trickle)) problems.add("trickle", out_of_range(config.trickle, "0 to 1000"));
+    if (!within(config.trickle, greatest_trickle)) problems.add("trickle", is(config.trickle, "0 to 1000"));
     problems.expect(config.ratio != 0 || config.trickle != 0, "trickle",
                     "is 0 and so is ratio: the budget would never fill again");
     problems.throw_if_any();
@@ -62,9 +57,9 @@ BudgetScale::BudgetScale(const RetryBudgetConfig& config) {
 
 Fraction checked_rate(const ConcurrentRetryBudgetConfig& config) {
     ConfigProblems problems{"concurrent retry budget"};
-    if (!within(config.rate, 1)) problems.add("rate", out_of_range(config.rate, "0 to 1"));
-    if (config.maximum < 1 || config.maximum > greatest_capacity) {
-        problems.add("maximum", "is " + std::to_string(config.maximum) + "; use 1 to 1000000");
+    if (!within(config.rate, 1)) problems.add("rate", is(config.rate, "0 to 1"));
+    if (config.maximum < 1 || config.maximum > most_retries) {
+        problems.add("maximum", is(config.maximum, "1 to 1000000"));
     }
     if (config.minimum > config.maximum) {
         problems.add("minimum", "is " + std::to_string(config.minimum) + ", above maximum (" +

@@ -99,6 +99,23 @@ TEST(RetryConfig, every_problem_is_named_the_name_included) {
     }
 }
 
+// Rounded, each of these would read as a value inside its range.
+TEST(RetryConfig, a_value_just_outside_a_range_shows_on_which_side_it_is) {
+    try {
+        const Retry retry("edge", {.base_delay = 40s + 1ms,
+                                   .max_delay = 40s,
+                                   .multiplier = std::nextafter(1000.0, 2000.0),
+                                   .jitter_ratio = std::nextafter(1.0, 2.0)});
+        FAIL() << "accepted";
+    } catch (const ConfigError& error) {
+        EXPECT_EQ(std::string(error.what()),
+                  "retry \"edge\":\n"
+                  "  max_delay is 40 s, below base_delay (40001 ms); use base_delay or more\n"
+                  "  multiplier is 1000.0000000000001; use 1 to 1000\n"
+                  "  jitter_ratio is 1.0000000000000002; use 0 to 1");
+    }
+}
+
 TEST(RetryConfig, kinds_print_as_they_are_written) {
     std::ostringstream kinds;
     kinds << BackoffKind::exponential << ' ' << BackoffKind::linear << ' ' << BackoffKind::constant;

@@ -4,9 +4,9 @@
 
 #include "checked_name.hpp"
 #include "limiter_in_line_bodies.hpp"
+#include "out_of_range.hpp"
 
 #include <resilience/base/config_error.hpp>
-#include <resilience/base/duration_text.hpp>
 #include <resilience/policies/window_limiter.hpp>
 #include <string>
 #include <string_view>
@@ -26,8 +26,8 @@ struct WindowLimiter<Window>::Checked {
                                       " (a fraction is cut, a negative number becomes huge)");
         }
         if (config.period < Window::shortest_period || config.period > Window::longest_period) {
-            problems.add("period", "is " + duration_text(config.period) + "; use " +
-                                       duration_text(Window::shortest_period) + " to 9.1 years");
+            problems.add("period",
+                         detail::is(config.period, detail::exact_text(Window::shortest_period) + " to 9.1 years"));
         }
         detail::check_waits(config.max_wait, config.max_waiters, problems);
         name = detail::checked_name(given_name, problems);
