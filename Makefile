@@ -39,12 +39,14 @@ sanitize: ## Every test under AddressSanitizer + UndefinedBehaviorSanitizer, the
 explore: ## Every interleaving of small tests over the lock-free parts; mutants must be caught (PART=name)
 	@tools/install_packages.sh
 	@tools/build.sh release explore
-	@build/release/bin/explore "$(PART)"
+	@build/release/bin/explore "$(PART)" | tee build/explored.txt
+	@$(if $(PART),,python3 tools/check_explored.py build/explored.txt)
 
 instructions: ## Instructions and allocations of every hot path against their ceilings
 	@tools/install_packages.sh instructions
 	@tools/build.sh release benches
-	@python3 tools/instruction_gates.py
+	@python3 tools/instruction_gates.py --json build/counts.json
+	@python3 tools/check_measured.py build/counts.json
 
 bench: ## Tables beside the gates; results under build/bench/; fails when a gate is missed
 	@tools/install_packages.sh instructions

@@ -10,10 +10,12 @@ import unittest
 from pathlib import Path
 
 import check_documents
+import check_explored
 import check_format
 import check_house
 import check_layers
 import check_lint
+import check_measured
 import check_words
 import document_code
 
@@ -233,6 +235,41 @@ class Lint(unittest.TestCase):
             os.environ["PATH"] = folder  # no clang-tidy here
             self.addCleanup(os.environ.update, {"PATH": path})
             self.assertEqual(check_lint.problems(root, root / "build"), [])
+
+
+class Explored(unittest.TestCase):
+    """The table of docs/exploring.md says what `explore` printed."""
+
+    OUTPUT = "gate\n  two open it       120 states   1.5e+10 interleavings  complete  0.1 s\n" \
+             "  three open it    1000 states      5000 interleavings  complete  0.1 s\n" \
+             "  mutant: opens twice     caught: two are in  [AAB]\nexplore: 2 tests\n"
+    TABLE = "| part | tests | states | interleavings | mutants |\n|---|--:|--:|--:|--:|\n"
+
+    def test_a_table_that_says_what_was_printed_passes(self):
+        row = "| gate: open | 2 | 1,120 | 1.5 · 10¹⁰ | 1 |\n"
+        self.assertEqual(check_explored.problems(self.OUTPUT, self.TABLE + row), [])
+
+    def test_another_count_a_missing_row_and_an_unknown_part_are_caught(self):
+        for rows in ("| gate: open | 2 | 1,121 | 1.5 · 10¹⁰ | 1 |\n", "",
+                     "| gate: open | 2 | 1,120 | 1.5 · 10¹⁰ | 1 |\n| door: shut | 1 | 1 | 1.0 · 10¹ | 1 |\n"):
+            self.assertEqual(len(check_explored.problems(self.OUTPUT, self.TABLE + rows)), 1, rows)
+
+
+class Measured(unittest.TestCase):
+    """The tables of docs/performance.md say what was measured."""
+
+    COUNTS = {"instructions": {"gate": 100.0}, "bytes": {"gate": 4096}}
+    DOCUMENT = "## Instructions\n\n| a gate | `gate` | 101 | 120 |\n\n" \
+               "## Bytes\n\n| a gate | `gate` | 4,096 | 5,120 |\n"
+
+    def test_tables_that_say_about_what_was_measured_pass(self):
+        self.assertEqual(check_measured.problems(self.COUNTS, self.DOCUMENT), [])
+
+    def test_a_figure_far_off_a_missing_row_and_one_that_nobody_measures_are_caught(self):
+        for planted in (self.DOCUMENT.replace("101", "103"), self.DOCUMENT.replace("4,096", "409.6"),
+                        self.DOCUMENT.replace("| a gate | `gate` | 101 | 120 |", ""),
+                        self.DOCUMENT + "| a door | `door` | 1 | 1 |\n"):
+            self.assertEqual(len(check_measured.problems(self.COUNTS, planted)), 1, planted)
 
 
 class DocumentCode(unittest.TestCase):
