@@ -15,7 +15,7 @@
 #include <memory>
 #include <resilience/base/config_error.hpp>
 #include <resilience/pipeline/classify.hpp>
-#include <resilience/pipeline/judged_gate_stage.hpp>
+#include <resilience/pipeline/judged_element.hpp>
 #include <resilience/pipeline/machine.hpp>
 #include <resilience/policies/with_classifier.hpp>
 #include <string>
@@ -286,7 +286,7 @@ template <class Element, class Result>
 
 template <class PolicyType, class C, int Index, class InnerStage>
 struct StageFor<WithClassifier<PolicyType, C>, Index, InnerStage> {
-    using type = JudgedGateStage<PolicyType, Index, InnerStage>;
+    using type = GateStage<PolicyType, JudgedElement<Index>, InnerStage>;
 };
 
 // The machine of a list that has entries which are no stages.

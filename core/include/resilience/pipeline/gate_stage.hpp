@@ -53,7 +53,20 @@ struct GateOf {
 
 namespace detail {
 
-template <class Policy, int Index, class InnerStage>
+// The policy stands in the pipeline as it is, and its permit hears the verdict that travels outwards.
+template <int Index>
+struct PlainElement {
+    template <class Driver>
+    static auto& policy(Driver& driver) noexcept {
+        return driver.template policy<Index>();
+    }
+    template <class Entrance, class Driver, class Answer>
+    RESILIENCE_HOT static void leave(Driver& driver, Answer&, typename Entrance::Permit& permit, const Step& step) {
+        Entrance::leave(permit, step, driver.call());
+    }
+};
+
+template <class Policy, class Element, class InnerStage>
 class GateStage {
     using Entrance = GateOf<Policy>;
     using Permit = typename Entrance::Permit;
@@ -64,7 +77,7 @@ class GateStage {
     template <class Driver>
     RESILIENCE_HOT Step start(Driver& driver, CallContext& context, TimePoint now) {
         Permit permit = Entrance::no_permit();
-        if (!Entrance::enter(driver.template policy<Index>(), now, context, permit, driver.call())) [[unlikely]] {
+        if (!Entrance::enter(Element::policy(driver), now, context, permit, driver.call())) [[unlikely]] {
             return driver.call().turned_away(now);
         }
         const Step step = inner_.start(driver, context, now);
@@ -72,7 +85,7 @@ class GateStage {
             kept_.open(std::move(permit));
             return step;
         }
-        Entrance::leave(permit, step, driver.call());
+        Element::template leave<Entrance>(driver, inner_.answer(), permit, step);
         return step;
     }
     template <class Driver>
@@ -84,7 +97,7 @@ class GateStage {
     Step poll(Driver& driver, TimePoint now) {
         const Step step = inner_.poll(driver, now);
         if (step.is_done()) {
-            Entrance::leave(*kept_, step, driver.call());
+            Element::template leave<Entrance>(driver, inner_.answer(), *kept_, step);
             kept_.close();
         }
         return step;

@@ -18,7 +18,7 @@ namespace resilience::inline v1::detail {
 
 template <class Policy, int Index, class InnerStage>
 struct StageFor {
-    using type = GateStage<Policy, Index, InnerStage>;
+    using type = GateStage<Policy, PlainElement<Index>, InnerStage>;
 };
 template <int Index, class InnerStage>
 struct StageFor<Retry, Index, InnerStage> {
