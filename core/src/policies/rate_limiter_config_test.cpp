@@ -3,12 +3,15 @@
 #include <cmath>
 #include <limits>
 #include <resilience/base/config_error.hpp>
+#include <resilience/measure/fraction.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <string>
 #include <vector>
 
 namespace resilience::inline v1 {
 namespace {
+
+using namespace std::chrono_literals;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -103,6 +106,19 @@ TEST(RateLimiterConfig, per_refuses_a_period_that_is_none) {
     EXPECT_EQ(bad_fields(RateLimiterConfig::per(1000, Duration::zero(), 1)), std::vector<std::string>{"refill_rate"});
     EXPECT_EQ(bad_fields(RateLimiterConfig::per(1000, Duration{-1}, 1)), std::vector<std::string>{"refill_rate"});
     EXPECT_EQ(bad_fields(RateLimiterConfig::per(0, Duration{1}, 1)), std::vector<std::string>{"refill_rate"});
+}
+
+TEST(RateLimiterConfig, per_keeps_the_rate_of_any_tokens_in_any_milliseconds_exactly) {
+    for (std::int64_t milliseconds = 1; milliseconds <= 120; ++milliseconds) {
+        for (std::uint64_t tokens = 1; tokens <= 2000; ++tokens) {
+            const RateLimiterConfig config = RateLimiterConfig::per(tokens, milliseconds * 1ms, 1);
+            const Fraction read = simplest_fraction(config.refill_rate);
+            ASSERT_EQ(read.numerator * static_cast<std::uint64_t>(milliseconds), tokens * 1000 * read.denominator)
+                << tokens << " in " << milliseconds << " ms";
+        }
+    }
+    // A number of tokens that a double just holds, in a period of whole seconds.
+    EXPECT_EQ(RateLimiterConfig::per((std::uint64_t{1} << 53) - 1, 24h, 1).refill_rate, 9007199254740991.0 / 86400);
 }
 
 }  // namespace

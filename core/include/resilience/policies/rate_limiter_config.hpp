@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <numeric>
 #include <optional>
 #include <resilience/base/rejection.hpp>
 #include <resilience/base/time.hpp>
@@ -32,8 +33,12 @@ struct RateLimiterConfig {
     // limiter it is given to.
     [[nodiscard]] static constexpr RateLimiterConfig per(std::uint64_t tokens, Duration period,
                                                          std::uint64_t burst) noexcept {
-        const double seconds = std::chrono::duration<double>(period).count();
-        return {.capacity = burst, .refill_rate = seconds > 0 ? static_cast<double>(tokens) / seconds : 0};
+        if (period <= Duration::zero()) return {.capacity = burst, .refill_rate = 0};
+        // Of whole numbers, so that it is rounded once: in seconds, 11 ms would be rounded before.
+        constexpr std::int64_t second = Duration{std::chrono::seconds(1)}.count();
+        const std::int64_t shared = std::gcd(period.count(), second);
+        const double tokens_in_seconds = static_cast<double>(tokens) * static_cast<double>(second / shared);
+        return {.capacity = burst, .refill_rate = tokens_in_seconds / static_cast<double>(period.count() / shared)};
     }
 };
 
