@@ -40,6 +40,36 @@ TEST(Reservation, charges_a_surplus_when_it_is_reported) {
     EXPECT_EQ(limiter.reserve(1, start).error().retry_after, 30s + 100ms);
 }
 
+TEST(Reservation, counts_the_surplus_of_an_estimate_of_nothing) {
+    RateLimiter limiter("model", {.capacity = 1000, .refill_rate = 10});
+    auto reservation = limiter.reserve(0, start);
+    ASSERT_TRUE(reservation);
+    EXPECT_EQ(reservation->settle(300, start).surplus, 300U);
+    EXPECT_EQ(limiter.stats(start).available_tokens, 700U);
+    EXPECT_EQ(limiter.stats(start).surplus_tokens, 300U) << "what was charged is counted, the first time, too";
+}
+
+TEST(Reservation, sums_of_surpluses_do_not_fall_however_much_is_reported) {
+    constexpr std::uint64_t most = ~std::uint64_t{0};
+    RateLimiter limiter("model", {.capacity = 1000, .refill_rate = 10});
+    auto first = limiter.reserve(1, start);
+    auto second = limiter.reserve(1, start);
+    ASSERT_TRUE(first && second);
+    EXPECT_EQ(first->settle(most, start).surplus, most - 1);
+    EXPECT_EQ(second->settle(most, start).surplus, most - 1);
+    EXPECT_EQ(limiter.stats(start).surplus_tokens, most);
+}
+
+TEST(Reservation, owes_four_years_of_refill_or_more_however_much_is_reported) {
+    for (const double rate : {1e-8, 0.3, 1.0, 16.67, 999.0, 7e8, 1e9 * 16 / 17, 1e9 * 17 / 18, 1e9}) {
+        RateLimiter limiter(1, rate);
+        auto reservation = limiter.reserve(1, start);
+        ASSERT_TRUE(reservation);
+        reservation->settle(~std::uint64_t{0}, start);
+        EXPECT_GT(limiter.stats(start).retry_after, 24h * 365 * 4) << rate;
+    }
+}
+
 TEST(Reservation, is_refused_as_any_request_and_takes_nothing) {
     RateLimiter limiter("model", {.capacity = 10, .refill_rate = 1});
     const auto too_much = limiter.reserve(11, start);

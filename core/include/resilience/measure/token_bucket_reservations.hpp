@@ -26,7 +26,11 @@ bool BasicTokenBucket<Atomics>::start_reserving() noexcept {
 
 template <class Atomics>
 auto BasicTokenBucket<Atomics>::try_reserve(std::uint64_t tokens, TimePoint now) noexcept -> std::optional<Reserved> {
-    if (tokens == 0) return Reserved{};
+    if (tokens == 0) {
+        // What it is charged later is counted in the block.
+        if (reserving(*newest().block) == nullptr) static_cast<void>(start_reserving());
+        return Reserved{};
+    }
     for (;;) {
         Block& block = *newest().block;
         if (tokens > block.capacity) return std::nullopt;
@@ -120,7 +124,9 @@ void BasicTokenBucket<Atomics>::charge(std::uint64_t surplus, TimePoint now) noe
                 continue;
             }
             if (careful != nullptr) {
-                careful->surplus.store(careful->surplus.load(std::memory_order_relaxed) + surplus,
+                // Anybody may report anything; a sum that wraps would read as a restart.
+                const std::uint64_t before = careful->surplus.load(std::memory_order_relaxed);
+                careful->surplus.store(before + std::min(surplus, ~std::uint64_t{0} - before),
                                        std::memory_order_relaxed);
             }
             return;

@@ -12,7 +12,7 @@
 // overflowed past them, and none once its tier has changed, by a call, by assign() or by set_tier(). What exceeds the
 // estimate is charged when reported and delays what that key asks for next; it stays owed in another tier, too. A debt
 // is cut at 2^61 of its tier's units: what the tier refills in 73 years where its rate is a whole number of nanoseconds
-// a token, and less, down to days, where it is an odd fraction.
+// a token, and in 4.5 years or more at any other.
 //
 // - A key with an open reservation is held as an assigned one is: neither sweep nor a new key makes it be forgotten,
 //   and it counts in max_keys. Where all keys are held so, a new one is refused with load_shed.

@@ -17,6 +17,7 @@
 // - A flight longer than capacity / refill_rate returns little: by then the bucket has refilled past it.
 // - A reservation that is dropped stays charged as estimated: nobody knows what the call has used.
 // - Settled twice, it counts once.
+// - A debt is cut at 2^61 units (measure/token_bucket.hpp), which the limiter refills in 4.5 years or more.
 //
 // Threads: a reservation belongs to one thread at a time and must not outlive its limiter. Cost: settle takes a short
 // lock when anything is to be returned or charged, nothing when the estimate was right; no allocation. 40 bytes.
