@@ -10,6 +10,7 @@ namespace {
 // Places looked at for room, and with each new key anyway.
 constexpr std::size_t looks_for_room = 64;
 constexpr std::size_t looks_with_each_key = 4;
+constexpr std::uint64_t asks_until_remembered = 16;
 constexpr std::uint64_t largest_count = (std::uint64_t{1} << 28) - 1;
 
 std::int64_t held_in_range(Signed128 position) noexcept {
@@ -53,7 +54,7 @@ bool KeyedBucket::count(bool was_admitted) noexcept {
         rejected = (std::uint64_t{rejected} + 1) & largest_count;
     }
     // Not std::has_single_bit, which calls a function where the processor's instruction is not assumed.
-    return asked() >= 16 && (asked() & (asked() - 1)) == 0;
+    return asked() >= asks_until_remembered && (asked() & (asked() - 1)) == 0;
 }
 
 void KeyedBuckets::begin_tier(std::size_t tier, const TierBlock& block) noexcept {
@@ -187,6 +188,14 @@ void KeyedBuckets::remember_text(const KeyedBucket& bucket, std::string_view tex
     if (place->length != 0) std::memcpy(place->text.data(), text.data(), place->length);
 }
 
+// A key that is gone holds no place against those that ask now.
+void KeyedBuckets::forget_text(const KeyedBucket& bucket) noexcept {
+    if (bucket.is_number != 0 || bucket.asked() < asks_until_remembered) return;
+    for (HotText& each : hot_) {
+        if (each.hash == bucket.digest.hash) each.asked = 0;
+    }
+}
+
 std::optional<std::string_view> KeyedBuckets::text_of(const KeyDigest& digest) const noexcept {
     for (const HotText& each : hot_) {
         if (each.asked != 0 && each.hash == digest.hash) return std::string_view(each.text.data(), each.length);
@@ -290,6 +299,7 @@ void KeyedBuckets::raise_absent(std::size_t tier, Signed128 position) noexcept {
 
 // Callers whose `now` lies before `full_at` find a new key as full as this one was then, in whatever tier.
 void KeyedBuckets::forget_full(const KeyedBucket& bucket, TimePoint full_at) noexcept {
+    forget_text(bucket);
     for (std::size_t tier = 0; tier < tiers_; ++tier) {
         raise_absent(tier, tier == bucket.tier ? bucket.position
                                                : grown_at(*blocks_[tier], full_at) - blocks_[tier]->capacity_units);
@@ -297,6 +307,7 @@ void KeyedBuckets::forget_full(const KeyedBucket& bucket, TimePoint full_at) noe
 }
 
 void KeyedBuckets::forget_live(const KeyedBucket& bucket, TimePoint now) noexcept {
+    forget_text(bucket);
     const TierBlock& own = *blocks_[bucket.tier];
     const TimePoint at = std::max(now, newest_change_);
     const std::int64_t level = own.level(bucket.position, at);

@@ -165,6 +165,7 @@ class KeyedBuckets {
     void raise_absent(std::size_t tier, Signed128 position) noexcept;
     void count(KeyedBucket* bucket, const KeyedAsk& ask, bool was_admitted) noexcept;
     void remember_text(const KeyedBucket& bucket, std::string_view text) noexcept;
+    void forget_text(const KeyedBucket& bucket) noexcept;
 
     KeyTable<KeyedBucket> table_;
     KeyTable<OpenReservations> open_;

@@ -225,6 +225,25 @@ TEST(KeyedRateLimiter, names_the_hottest_keys) {
     }
 }
 
+TEST(KeyedRateLimiter, names_those_who_are_hot_today_and_not_those_of_yesterday) {
+    KeyedRateLimiterConfig config = one_tier(10, 10, 8);
+    config.shards = 1;
+    for (const bool swept : {true, false}) {
+        KeyedRateLimiter limiter{config};
+        for (const std::string key : {"a", "b", "c", "d", "e", "f", "g", "h"}) {
+            for (int ask = 0; ask < 1024; ++ask) static_cast<void>(limiter.acquire(key, 1, start));
+        }
+        EXPECT_EQ(limiter.hottest(1)[0].key.size(), 1U);
+        // Swept, they are full; for want of room one of them goes that is not.
+        const TimePoint now = swept ? start + 1h : start;
+        EXPECT_EQ(limiter.sweep(now), swept ? 8U : 0U);
+        EXPECT_TRUE(limiter.assign("today", limiter.tier("only"), now));
+        for (int ask = 0; ask < 900; ++ask) static_cast<void>(limiter.acquire("today", 1, now));
+        const std::vector<HotKey> hot = limiter.hottest(8);
+        EXPECT_EQ(std::count_if(hot.begin(), hot.end(), [](const HotKey& each) { return each.key == "today"; }), 1);
+    }
+}
+
 TEST(KeyedRateLimiter, takes_any_bytes_as_a_key) {
     KeyedRateLimiter limiter{one_tier(2, 1)};
     const std::string megabyte(1'000'000, 'x');

@@ -54,8 +54,9 @@ struct KeyedRateLimiterConfig {
 
 // A key that asked often, counted from when it was last new. Beyond 2^28 both counts are halved.
 struct HotKey {
-    // A number in decimals. A text while the limiter remembers it: the first 48 bytes of the eight that asked most in
-    // each shard; otherwise '#' and 32 hexadecimal digits, which are the same as long as the limiter lives.
+    // A number in decimals. A text while the limiter remembers it: the first 48 bytes of the eight held keys that asked
+    // most in each shard, looked at whenever a key's count reaches a power of two from 16 on; otherwise '#' and 32
+    // hexadecimal digits, which are the same as long as the limiter lives.
     std::string key{};
     std::string tier{};
     std::uint64_t admitted = 0;
