@@ -70,6 +70,22 @@ TEST(ConcurrentRetryBudget, grants_a_share_of_the_calls_within_its_bounds) {
     EXPECT_EQ(budget.stats().retries, 0U);
 }
 
+TEST(ConcurrentRetryBudget, lets_what_is_in_flight_end_when_fewer_calls_would_be_granted_less) {
+    ConcurrentRetryBudget budget({.rate = 0.2, .minimum = 3});
+    for (int call = 0; call < 100; ++call) budget.begin_call();
+    for (int retry = 0; retry < 20; ++retry) ASSERT_TRUE(budget.begin_retry());
+    for (int call = 0; call < 80; ++call) budget.end_call();
+    EXPECT_EQ(budget.stats().retries, 20U);
+    EXPECT_EQ(budget.stats().allowed, 4U);
+    for (int retry = 20; retry > 4; --retry) {
+        EXPECT_FALSE(budget.begin_retry());
+        budget.end_retry();
+    }
+    EXPECT_FALSE(budget.begin_retry());
+    budget.end_retry();
+    EXPECT_TRUE(budget.begin_retry());
+}
+
 TEST(ConcurrentRetryBudget, reads_its_rate_as_a_fraction) {
     ConcurrentRetryBudget budget({.rate = 0.28, .minimum = 0});
     for (int call = 0; call < 25; ++call) budget.begin_call();

@@ -140,6 +140,16 @@ TEST(RetryBudget, takes_back_what_a_retry_that_never_began_had_paid) {
     EXPECT_EQ(granted(budget, start), 2);
 }
 
+TEST(RetryBudget, gives_a_window_as_many_more_as_come_back_in_it) {
+    RetryBudget budget({.ratio = 0, .capacity = 3, .trickle = 1});
+    EXPECT_EQ(granted(budget, start), 3) << "paid for, and cancelled in their delay";
+    EXPECT_EQ(granted(budget, start + 1h), 3);
+    budget.give_back(start + 1h);
+    budget.give_back(start + 1h);
+    EXPECT_EQ(granted(budget, start + 1h), 2);
+    EXPECT_EQ(budget.stats(start + 1h).spent - budget.stats(start + 1h).given_back, 6U);
+}
+
 TEST(RetryBudget, counts_at_both_ends_of_the_clock) {
     for (const RetryBudgetConfig& config :
          std::vector<RetryBudgetConfig>{{},
@@ -255,7 +265,7 @@ TEST(RetryBudget, of_what_is_in_flight_shows_what_may_start_now) {
     EXPECT_EQ(retry.stats(start).budget_rejections, 1U);
 }
 
-TEST(RetryBudget, fits_in_two_cache_lines) { EXPECT_LE(sizeof(RetryBudget), 2 * cache_line); }
+TEST(RetryBudget, fits_in_96_bytes) { EXPECT_LE(sizeof(RetryBudget), 96U); }
 
 }  // namespace
 }  // namespace resilience::inline v1

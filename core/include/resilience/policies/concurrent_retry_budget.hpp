@@ -1,14 +1,16 @@
 #pragma once
 
-// A budget of retries by what is in flight: no more than a share of the calls may be retries at any moment.
+// A budget of retries by what is in flight: a retry is made only while no more than a share of the calls are retries.
 //
 //     auto budget = std::make_shared<ConcurrentRetryBudget>(ConcurrentRetryBudgetConfig{.rate = 0.2, .minimum = 3});
 //     Retry reads{"reads", {.max_attempts = 3}, budget};
 //
-// At any moment at most max(minimum, min(floor(rate * calls), maximum)) retries are in flight, where `calls` are those
-// inside a retry that shares this budget, whatever they do there: run, wait, or retry themselves. A retry is in flight
-// from the decision to make it, its delay included, until its attempt has ended. A retry that the budget refuses is not
-// made: the call ends with the outcome it has, and CallReport::retry_stopped is RetryStop::budget.
+// With each retry that is granted at most max(minimum, min(floor(rate * calls), maximum)) are in flight, where `calls`
+// are those inside a retry that shares this budget, whatever they do there: run, wait, or retry themselves. A retry is
+// in flight from the decision to make it, its delay included, until its attempt has ended; it stays so when calls
+// around it end, so that for a while the retries are more than so few calls would be granted, but never more than
+// maximum. A retry that the budget refuses is not made: the call ends with the outcome it has, and
+// CallReport::retry_stopped is RetryStop::budget.
 //
 // Beside RetryBudget (retry_budget.hpp), which bounds retries by successes: this one follows calls that become slow,
 // for then more of them are in flight, and fails to bound those that fail at once. Take RetryBudget unless you know

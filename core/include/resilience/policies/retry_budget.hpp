@@ -17,11 +17,13 @@
 // breakers" (2022).
 //
 // Exact: a token is a whole number of units and so is a deposit, so ten deposits of a tenth are one retry, and no token
-// is given twice, from whatever number of threads. Time is counted in whole microseconds, rounded down. A retry that
-// was paid for and never began (its call was cancelled in the delay) gets its token back.
+// is given twice, from whatever number of threads. Time is counted in whole microseconds, rounded down. The bound holds
+// in every window of time, too, but for this: a retry that was paid for and never began (its call was cancelled in the
+// delay) gets its token back, also when the budget has filled up meanwhile, and a window may hold as many retries more
+// as were given back in it.
 //
 // Threads: every member may be called from any thread. Lock-free: one load and one compare-and-swap to take or to put
-// back, one load and no write where the budget is full. No allocation. 128 bytes.
+// back, one load and no write where the budget is full. No allocation. 96 bytes.
 
 #include <algorithm>
 #include <atomic>
