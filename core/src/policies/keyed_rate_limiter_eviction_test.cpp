@@ -82,6 +82,21 @@ TEST(KeyedRateLimiter, refuses_new_keys_if_told_so) {
     EXPECT_EQ(limiter.stats().evicted_full_total, 7U);
 }
 
+TEST(KeyedRateLimiter, refuses_a_new_key_where_none_of_its_shard_may_make_room) {
+    KeyedRateLimiterConfig config = one_tier(10, 10, 1);
+    config.shards = 1024;
+    KeyedRateLimiter sparse{config};
+    EXPECT_TRUE(sparse.acquire(1, 10, start));
+    EXPECT_EQ(sparse.try_acquire(2, 1, start).error().reason, RejectionReason::load_shed) << "its shard is empty";
+    config = one_tier(10, 10, 8);
+    KeyedRateLimiter assigned{config};
+    for (int key = 0; key < 8; ++key) EXPECT_TRUE(assigned.assign(key, assigned.tier("only"), start));
+    EXPECT_EQ(assigned.try_acquire(100, 1, start).error().reason, RejectionReason::load_shed);
+    assigned.release(3);
+    EXPECT_TRUE(assigned.acquire(100, 1, start));
+    EXPECT_EQ(assigned.stats().evicted_full_total, 1U);
+}
+
 TEST(KeyedRateLimiter, judges_a_late_caller_as_though_nothing_had_been_forgotten) {
     KeyedRateLimiterConfig config = one_tier(1, 1, 8);
     config.idle = 0s;

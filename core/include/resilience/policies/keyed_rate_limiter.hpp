@@ -16,9 +16,10 @@
 // Forgetting. A full bucket is equal to an absent one, so keys are forgotten when they are full again: a few with each
 // new key, more by sweep(). At `max_keys` a new key makes room: of the next 64 places of its shard all that are full
 // go; only if none is, the one that would be full soonest goes (`evicted_live_total`), or the new key is refused
-// (`WhenFull::refuse_new`). Each shard remembers the emptiest bucket it has forgotten, and a key that is new there
-// starts as that bucket would stand now. So forgetting never admits more; it can refuse a new key tokens that it would
-// have had, until the forgotten bucket would have been full.
+// (`WhenFull::refuse_new`). It is refused, too, where no key stands at those places or all are assigned or reserved.
+// Each shard remembers the emptiest bucket it has forgotten, and a key that is new there starts as that bucket would
+// stand now. So forgetting never admits more; it can refuse a new key tokens that it would have had, until the
+// forgotten bucket would have been full.
 //
 // Tiers. A key has the tier given with its last call, or by assign(), which also keeps it from being forgotten; without
 // either, the first. A change of tier, and set_tier() for all its keys at once, keeps the *tokens*, cut at the new

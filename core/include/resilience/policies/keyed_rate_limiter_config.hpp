@@ -26,7 +26,7 @@ struct KeyTierConfig {
 
 // What becomes of a new key when `max_keys` are held and no full bucket is found to make room.
 enum class WhenFull : std::uint8_t {
-    evict_idle,  // the key that would be full soonest makes room; counted as evicted_live
+    evict_idle,  // of those looked at, the key that would be full soonest makes room; counted as evicted_live
     refuse_new,  // the new key is refused with load_shed
 };
 
@@ -43,7 +43,8 @@ struct KeyedRateLimiterConfig {
     // than this are judged as though it were still there. Where room is needed a full bucket goes at once.
     Duration idle = std::chrono::seconds(1);
 
-    // 0: one for each 64 of max_keys, at most 64. Otherwise a power of two up to 1024.
+    // 0: one for each 64 of max_keys, at most 64. Otherwise a power of two up to 1024; with more than one for each 64
+    // keys some shards may stand empty at max_keys, and a new key of such a shard is refused with load_shed.
     std::size_t shards = 0;
 
     // For tests that need the same places every time. Without: random in each limiter, as it must be in production.
