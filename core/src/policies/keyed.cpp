@@ -29,15 +29,17 @@ std::size_t checked_shards(const std::string& name, const KeyedConfig& config) {
 }
 
 // Where there is no memory for the picture, nothing is known and nothing goes.
-bool at_rest(const CircuitBreaker& breaker, TimePoint now) noexcept {
+bool at_rest(const CircuitBreaker& breaker, TimePoint now, bool idle) noexcept {
     try {
-        return breaker.state(now) == CircuitState::closed && breaker.stats(now).in_flight == 0;
+        const CircuitState state = breaker.state(now);
+        if (state != CircuitState::closed && !(idle && state == CircuitState::half_open)) return false;
+        return breaker.stats(now).in_flight == 0;
     } catch (const std::bad_alloc&) {
         return false;
     }
 }
 
-bool at_rest(const Bulkhead& bulkhead, TimePoint now) noexcept {
+bool at_rest(const Bulkhead& bulkhead, TimePoint now, bool) noexcept {
     try {
         const BulkheadStats stats = bulkhead.stats(now);
         return stats.in_use == 0 && stats.queue_depth == 0 && stats.partitions.empty();

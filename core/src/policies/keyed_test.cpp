@@ -71,6 +71,32 @@ TEST(Keyed, forgets_what_is_idle_and_at_rest_and_nothing_else) {
     EXPECT_EQ(per_host.stats().evicted_idle_total, 3U);
 }
 
+TEST(Keyed, lets_hosts_that_are_gone_give_up_their_places) {
+    Keyed<CircuitBreaker> per_host{"per_host", quick(), few(3)};
+    for (int host = 0; host < 3; ++host) per_host.at(host, start)->record_result(false, start);
+    EXPECT_EQ(per_host.at("new", start + 1h - 1ns), nullptr) << "all three are open";
+    // Their open time is over: nobody has asked for them in all that time.
+    EXPECT_NE(per_host.at("new", start + 1h), nullptr);
+    static_cast<void>(per_host.sweep(start + 2h));
+    EXPECT_EQ(per_host.stats().keys, 0U);
+    EXPECT_EQ(per_host.stats().evicted_idle_total, 4U);
+    EXPECT_EQ(per_host.stats().evicted_early_total, 0U);
+}
+
+TEST(Keyed, does_not_forget_that_a_host_is_tried_again) {
+    Keyed<CircuitBreaker> per_host{"per_host", quick(), few(1)};
+    per_host.at("bad", start)->record_result(false, start);
+    EXPECT_EQ(per_host.at("bad", start + 1h)->state(start + 1h), CircuitState::half_open);
+    EXPECT_EQ(per_host.at("new", start + 1h), nullptr) << "it was asked for just now";
+    {
+        auto probe = per_host.at("bad", start + 1h)->try_acquire(start + 1h);
+        ASSERT_TRUE(probe);
+        EXPECT_EQ(per_host.sweep(start + 1h + 1min), 0U) << "a probe is out";
+        probe->settle(Outcome::ignored, start + 1h + 1min);
+    }
+    EXPECT_EQ(per_host.at("bad", start + 1h + 1min)->state(start + 1h + 1min), CircuitState::half_open);
+}
+
 TEST(Keyed, does_not_forget_a_bulkhead_with_permits_out) {
     Keyed<Bulkhead> per_tenant{"per_tenant", {.max_concurrent = 1}, few(10)};
     auto held = per_tenant.try_acquire(7, start);

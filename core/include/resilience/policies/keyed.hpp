@@ -15,11 +15,12 @@
 //
 // Forgetting. A policy goes when nobody else holds it, it is at rest, and its key was not asked for during `idle`. At
 // rest is a breaker that is closed with no permit out, a bulkhead with no permit out, nobody waiting and no partition.
-// What is not at rest never goes, whatever it costs: an open circuit is not forgotten by asking for other hosts. With
-// its breaker a key loses its window, so `idle` is best longer than that. A few places are looked at with each new key,
-// more by sweep(). At `max_keys` a new key makes room: of the next 64 places of its shard the one that was not asked
-// for longest goes if it is at rest and nobody holds it (`evicted_early_total`); else, or with WhenFull::refuse_new,
-// the new key is refused.
+// What is not at rest never goes, whatever it costs: an open circuit is not forgotten by asking for other hosts. Only
+// one whose open time is over and that nobody has asked for during `idle` goes as well, for else hosts that are gone
+// would hold their places for good. With its breaker a key loses its window, so `idle` is best longer than that. A few
+// places are looked at with each new key, more by sweep(). At `max_keys` a new key makes room: of the next 64 places of
+// its shard the one that was not asked for longest goes if it is at rest and nobody holds it (`evicted_early_total`);
+// else, or with WhenFull::refuse_new, the new key is refused.
 //
 // A permit does not hold its policy: who takes permits from at() keeps the pointer until they have ended. Permits of
 // try_acquire() hold it themselves, and a pipeline holds what it was made of; while either lives, the policy stays.
@@ -75,8 +76,9 @@ struct KeyedStats {
 namespace detail {
 // Throws ConfigError. The number of shards.
 std::size_t checked_shards(const std::string& name, const KeyedConfig& config);
-[[nodiscard]] bool at_rest(const CircuitBreaker& breaker, TimePoint now) noexcept;
-[[nodiscard]] bool at_rest(const Bulkhead& bulkhead, TimePoint now) noexcept;
+// `idle`: nobody has asked for its key for so long.
+[[nodiscard]] bool at_rest(const CircuitBreaker& breaker, TimePoint now, bool idle) noexcept;
+[[nodiscard]] bool at_rest(const Bulkhead& bulkhead, TimePoint now, bool idle) noexcept;
 inline constexpr PolicyKind kind_of(const CircuitBreaker*) noexcept { return PolicyKind::circuit_breaker; }
 inline constexpr PolicyKind kind_of(const Bulkhead*) noexcept { return PolicyKind::bulkhead; }
 inline Admission<CircuitBreaker::Permit> ask(CircuitBreaker& breaker, TimePoint now) noexcept {
@@ -234,14 +236,16 @@ class Keyed {
     }
 
     // Nobody can get hold of a policy that only the table holds while the shard is locked.
-    static bool can_go(const Entry& entry, TimePoint now) noexcept {
-        return entry.policy.use_count() == 1 && detail::at_rest(*entry.policy, now);
+    [[nodiscard]] bool can_go(const Entry& entry, TimePoint now) const noexcept {
+        return entry.policy.use_count() == 1 && detail::at_rest(*entry.policy, now, is_idle(entry, now));
+    }
+    [[nodiscard]] bool is_idle(const Entry& entry, TimePoint now) const noexcept {
+        return entry.last_asked <= saturating_add(now, -config_.idle);
     }
 
     std::size_t forget_idle_locked(Shard& shard, std::size_t places, TimePoint now, Leaving& leaving) noexcept {
-        const TimePoint longest_ago = saturating_add(now, -config_.idle);
         const std::size_t removed = shard.table.sweep(places, [&](Entry& entry) {
-            if (leaving.count >= looks || entry.last_asked > longest_ago || !can_go(entry, now)) return false;
+            if (leaving.count >= looks || !is_idle(entry, now) || !can_go(entry, now)) return false;
             leaving.take(entry.policy);
             return true;
         });
@@ -265,9 +269,9 @@ class Keyed {
         });
         if (oldest == never) return false;
         Entry& entry = *shard.table.find(digest);
+        ++(is_idle(entry, now) ? shard.evicted_idle : shard.evicted_early);
         leaving.take(entry.policy);
         shard.table.remove(entry);
-        ++(oldest <= saturating_add(now, -config_.idle) ? shard.evicted_idle : shard.evicted_early);
         return true;
     }
 
