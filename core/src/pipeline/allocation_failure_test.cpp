@@ -213,5 +213,15 @@ TEST(AllocationFailure, of_any_allocation_of_what_is_done_to_a_policy_changes_no
     }
 }
 
+TEST(AllocationFailure, of_the_block_after_nine_years_lets_a_drain_end) {
+    const TimePoint later{Duration{std::int64_t{1} << 58}};
+    RateLimiter limiter(3, 1);
+    fail_after = 0;
+    EXPECT_EQ(limiter.drain(later), 0U);
+    EXPECT_FALSE(limiter.acquire(1, later));
+    fail_after = for_tests::never;
+    EXPECT_EQ(limiter.drain(later), 3U);
+}
+
 }  // namespace
 }  // namespace resilience::inline v1

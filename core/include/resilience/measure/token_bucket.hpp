@@ -246,6 +246,8 @@ template <class Atomics>
 std::uint64_t BasicTokenBucket<Atomics>::drain(TimePoint now) noexcept {
     for (std::uint64_t tokens = available(now); tokens != 0; tokens = available(now)) {
         if (try_take(tokens, now)) return tokens;
+        // There is no memory to move the origin: nobody is given anything at this `now`.
+        if (newest().block->elapsed_at(now) >= detail::token_span) break;
     }
     return 0;
 }
