@@ -27,7 +27,7 @@
 //
 // Threads: every member may be called from any thread. Permits and pointers may outlive the container. Cost: digest and
 // one short lock of a shard, no allocation for a key that is held; a new key makes its policy, outside the lock.
-// Memory: the policy and 44 to 88 bytes; nothing for keys that were forgotten and swept. Where memory is missing, at()
+// Memory: the policy and 70 to 90 bytes; nothing for keys that were forgotten and swept. Where memory is missing, at()
 // throws std::bad_alloc if the policy cannot be made and refuses the key if the table cannot grow; nothing else has
 // changed.
 
