@@ -247,6 +247,26 @@ TYPED_TEST(RetryWithBudget, callers_that_wait_for_a_circuit_come_back_spread) {
     EXPECT_EQ(retry.next(end, random).stop, RetryStop::circuit_open) << "it names no time";
 }
 
+TEST(RetryWithBudget, who_stood_in_line_for_longer_than_max_duration_has_one_attempt) {
+    RateLimiter limiter{"line", {.capacity = 1, .refill_rate = 1, .max_wait = 5s}};
+    RetryConfig config = attempts_of(3, 0ms);
+    config.max_duration = 500ms;
+    Retry retry(config);
+    Pipeline guarded{classify(JudgeResult{}), limiter, retry};
+    VirtualTime time{1, for_tests::origin()};
+    ASSERT_TRUE(limiter.acquire(1, time.now()));
+    CallReport report;
+    int attempts = 0;
+    const auto answer = time.execute(guarded, CallOptions{.report = &report}, [&] {
+        ++attempts;
+        return CallResult::failure;
+    });
+    EXPECT_EQ(time.elapsed(), 1s);
+    EXPECT_EQ(answer.value(), CallResult::failure);
+    EXPECT_EQ(attempts, 1);
+    EXPECT_EQ(report.retry_stopped, RetryStop::max_duration);
+}
+
 // A machine so busy that a thread wakes a second late.
 struct LateTime {
     ManualTime time{1, for_tests::origin()};

@@ -47,8 +47,9 @@ struct RetryConfig {
     // No delay is longer, jitter included. At least base_delay. A callee that asks for more ends the retry.
     Duration max_delay = std::chrono::seconds(30);
 
-    // From the start of the call: no attempt begins that late or later. It shortens no delay; what does not fit is not
-    // begun, and the call ends at once. 1 ns to Duration::max(), which is no limit.
+    // From the start of the call, a wait in line before it included: no attempt but the first begins that late or later
+    // (one that then stands in a line inside may reach the function later). It shortens no delay; what does not fit is
+    // not begun, and the call ends at once. 1 ns to Duration::max(), which is no limit.
     Duration max_duration = Duration::max();
 
     // Growth per attempt, exponential only. 1 to 1000.
