@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/bulkhead.hpp>
 #include <string>
@@ -81,6 +82,14 @@ TEST(BulkheadConfig, a_lever_outside_its_range_is_refused_and_changes_nothing) {
     EXPECT_EQ(bulkhead.config().max_concurrent, 3U);
     bulkhead.set_max_concurrent(16'777'215);
     EXPECT_EQ(bulkhead.stats().available(), 16'777'215U);
+}
+
+// What config() shows can always be given to a new bulkhead.
+TEST(BulkheadConfig, a_negative_wait_set_later_becomes_none) {
+    Bulkhead bulkhead("billing", {.max_concurrent = 1, .queue_size = 1, .max_wait = std::chrono::seconds(1)});
+    bulkhead.set_max_wait(std::chrono::seconds(-1));
+    EXPECT_EQ(bulkhead.config().max_wait, Duration::zero());
+    EXPECT_NO_THROW(Bulkhead("as_shown", bulkhead.config()));
 }
 
 }  // namespace

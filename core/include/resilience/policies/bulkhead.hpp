@@ -35,6 +35,7 @@
 // two hardware threads included, 80 more with a queue, and a histogram of one stripe with `record_wait`; 8 bytes for a
 // permit.
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -92,8 +93,11 @@ class alignas(cache_line) Bulkhead {
     // is out stays out. From then on set_max_concurrent refuses a limit below all that is reserved, except 0.
     [[nodiscard]] BulkheadPartition partition(std::string_view name, PartitionConfig config);
 
-    // Calls in pipelines that come from now on wait for at most this long; those that wait keep their own limit.
-    void set_max_wait(Duration max_wait) noexcept { max_wait_.store(max_wait.count(), std::memory_order_relaxed); }
+    // Calls in pipelines that come from now on wait for at most this long; those that wait keep their own limit. A
+    // negative one becomes 0: never wait.
+    void set_max_wait(Duration max_wait) noexcept {
+        max_wait_.store(std::max(max_wait, Duration::zero()).count(), std::memory_order_relaxed);
+    }
 
     // From now on every acquire is refused with shutting_down, and so is everybody in the queue; permits that are out
     // stay valid. For good.
