@@ -209,6 +209,19 @@ TEST(CircuitBreakerLevers, reset_of_a_closed_breaker_empties_its_window_and_repo
     EXPECT_EQ(breaker.state(at(2s)), CircuitState::closed);
 }
 
+TEST(CircuitBreakerLevers, reset_reports_that_it_emptied_a_window_of_calls_too) {
+    CircuitBreaker breaker("levers", {.window_calls = 20});
+    int emptied = 0;
+    const Subscription listening =
+        breaker.on_event([&](const Event& event) { emptied += event.kind == EventKind::lever ? 1 : 0; });
+    breaker.record_result(false, for_tests::origin());
+    breaker.reset(for_tests::origin());
+    EXPECT_EQ(emptied, 1);
+    EXPECT_EQ(breaker.stats(for_tests::origin()).window.requests, 0U);
+    breaker.reset(for_tests::origin());
+    EXPECT_EQ(emptied, 1) << "it was empty";
+}
+
 TEST(CircuitBreakerLevers, forced_closed_admits_all_and_judges_nothing) {
     CircuitBreaker breaker{"levers_test", config};
     breaker.force_closed(at(0s));

@@ -66,7 +66,9 @@ void CircuitBreaker::pull_locked(CircuitState target, std::optional<Duration> ho
     if (!repeated) {
         change_locked(change, now);
     } else if (target == CircuitState::closed) {
-        const bool counted = windows_[word.window()].counts_locked(now).calls != 0;
+        const bool by_calls = options_ != nullptr && options_->calls != nullptr;
+        const bool counted =
+            by_calls ? options_->calls->counts().calls != 0 : windows_[word.window()].counts_locked(now).calls != 0;
         if (options_ != nullptr) detail::CircuitOperations::begin(*this, change, now);
         begin_period_locked(target, until, hold.has_value(), now);
         if (counted) events_.enqueue({.kind = EventKind::lever, .name = name(), .at = now});
