@@ -188,7 +188,9 @@ void CircuitBreaker::ask_trip_predicate(Passage passage, TimePoint at) noexcept 
                 seen.slow = options_->slow->of_period[word.window()].counts_locked(now).failures;
             }
         }
-        seen.consecutive_failures = options_->run.length(word.generation());
+        if (options_->config.consecutive_failures != 0) {
+            seen.consecutive_failures = options_->run.length(word.generation());
+        }
     }
     bool trips = false;
     const detail::CancellationHold no_cancellation;

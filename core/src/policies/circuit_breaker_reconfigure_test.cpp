@@ -197,6 +197,22 @@ TEST(CircuitBreakerReconfigure, options_come_and_go) {
     EXPECT_EQ(breaker.state(at(0s)), CircuitState::open);
 }
 
+TEST(CircuitBreakerReconfigure, a_row_of_failures_is_shown_only_while_it_is_counted) {
+    std::uint64_t seen_in_a_row = 99;
+    CircuitBreaker breaker("payment_api", with([](auto& config) { config.consecutive_failures = 5; }),
+                           {.trips = [&](const ClosedPeriod& seen) {
+                               seen_in_a_row = seen.consecutive_failures;
+                               return false;
+                           }});
+    calls(breaker, 3, Outcome::failure, at(0s));
+    EXPECT_EQ(breaker.stats(at(0s)).window.consecutive_failures, 3U);
+    EXPECT_EQ(seen_in_a_row, 3U);
+    breaker.reconfigure(base, at(0s));
+    EXPECT_EQ(breaker.stats(at(0s)).window.consecutive_failures, 0U);
+    call(breaker, Outcome::failure, at(0s));
+    EXPECT_EQ(seen_in_a_row, 0U);
+}
+
 TEST(CircuitBreakerReconfigure, slow_calls_are_counted_from_the_change_on) {
     const auto slow = with([](auto& config) { config.slow_call_duration = 1s, config.slow_call_ratio = 0.5; });
     CircuitBreaker breaker("breaker", base);

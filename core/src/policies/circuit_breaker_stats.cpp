@@ -137,7 +137,9 @@ void CircuitBreaker::describe_window_locked(CircuitBreakerStats& stats, const Po
     const bool closed = word.counting() && position.state == word.state();
     const bool tripped = position.state == CircuitState::open || position.state == CircuitState::half_open;
     if (!closed && !tripped) return;
-    if (options_ != nullptr) stats.window.consecutive_failures = options_->run.length();
+    if (options_ != nullptr && options_->config.consecutive_failures != 0) {
+        stats.window.consecutive_failures = options_->run.length();
+    }
     if (options_ != nullptr && options_->calls != nullptr) {
         const CallCounts counts = options_->calls->counts();
         stats.window.requests = counts.calls;
