@@ -78,6 +78,17 @@ TEST(AdaptiveThreshold, does_not_prove_by_twenty_calls_what_they_cannot_prove) {
     EXPECT_TRUE(traffic.run(100, 1.0)) << "that everything fails needs no proof";
 }
 
+TEST(AdaptiveThreshold, opens_at_exactly_max_threshold) {
+    CircuitBreaker breaker{"adaptive",
+                           {.min_requests = 25, .adaptive_threshold = AdaptiveThreshold{.max_threshold = 0.28}}};
+    const TimePoint now = for_tests::origin();
+    for (int success = 0; success < 18; ++success) breaker.record_result(true, now);
+    for (int failure = 0; failure < 6; ++failure) breaker.record_result(false, now);
+    ASSERT_EQ(breaker.state(now), CircuitState::closed);
+    breaker.record_result(false, now);
+    EXPECT_EQ(breaker.state(now), CircuitState::open) << "7 of 25";
+}
+
 TEST(AdaptiveThreshold, does_not_learn_from_the_outage) {
     Traffic traffic(200, 1);
     ASSERT_EQ(traffic.run(4000, 0.01), std::nullopt);

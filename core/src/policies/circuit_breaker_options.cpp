@@ -33,12 +33,11 @@ SlowCallWindows::SlowCallWindows(const CircuitBreakerConfig& config, std::mutex&
                 DurationWindow(config.window_size, config.buckets, mutex)} {}
 
 bool LearnedThreshold::trips(WindowCounts counts) const noexcept {
-    const auto at_least = [&](double ratio) {
-        return static_cast<double>(counts.failures) >= ratio * static_cast<double>(counts.calls);
-    };
-    if (at_least(config.max_threshold)) return true;
+    if (reaches(counts.failures, counts.calls, max_threshold)) return true;
     const double usual = baseline.rate().value_or(until_learned);
-    return at_least(limit()) && rises_above(usual, counts.calls, counts.failures, config.confidence);
+    // What is learned is measured and so needs no exact comparison.
+    return static_cast<double>(counts.failures) >= limit() * static_cast<double>(counts.calls) &&
+           rises_above(usual, counts.calls, counts.failures, config.confidence);
 }
 
 void LearnedThreshold::learn(WindowCounts totals) noexcept {

@@ -93,6 +93,7 @@ void CircuitBreakerOptions::adopt_learned_locked(const CircuitBreakerConfig& giv
     }
     learned.on(std::move(parts.learned));
     learned->config = *given.adaptive_threshold;
+    learned->max_threshold = simplest_fraction(given.adaptive_threshold->max_threshold);
     learned->until_learned = given.failure_threshold;
 }
 

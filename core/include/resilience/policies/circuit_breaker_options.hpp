@@ -84,6 +84,7 @@ struct LearnedThreshold {
 
     // Guarded by the mutex.
     AdaptiveThreshold config{};
+    Fraction max_threshold{};  // that of `config`
     double until_learned = 1;
     FailureBaseline baseline;
     WindowCounts learned_to{};  // of the totals of the present period's window
