@@ -159,8 +159,11 @@ void CircuitBreaker::reach_threshold_locked(const Change& reached, TimePoint now
         change.until = open_until_locked(now, change.cause);
         return change_locked(change, now);
     }
-    // For a breaker that is the state of an operation: what follows counts for nobody else, as if it had opened.
+    // As if it had opened. For a breaker that is the state of an operation: what follows counts for nobody else.
     if (options_ != nullptr) detail::CircuitOperations::leave_for_one_window(*this, now);
+    if (options_ != nullptr && options_->learned != nullptr) {
+        options_->learned->leave_out(windows_[state_.word().window()].totals());
+    }
     const auto bit = static_cast<std::uint8_t>(reached.cause == TransitionCause::slow_ratio ? 2 : 1);
     if ((thresholds_reached_ & bit) != 0) return;
     thresholds_reached_ |= bit;

@@ -45,6 +45,11 @@ void LearnedThreshold::learn(WindowCounts totals) noexcept {
     learned_to = totals;
 }
 
+void LearnedThreshold::leave_out(WindowCounts totals) noexcept {
+    baseline.forget_recent();
+    learned_to = totals;
+}
+
 OptionParts::OptionParts(const CircuitBreakerConfig& config, std::mutex& mutex) {
     const bool judges_slow_calls = config.slow_call_duration != Duration::zero();
     if (config.record_latency) latency = std::make_unique<LatencyHistogram>();

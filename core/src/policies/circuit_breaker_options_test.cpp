@@ -51,6 +51,20 @@ TEST(CircuitBreakerOptions, a_dry_run_learns_as_well) {
     EXPECT_NEAR(breaker.stats(now).window.failure_threshold, 0.1, 0.001);
 }
 
+TEST(CircuitBreakerOptions, a_dry_run_does_not_learn_what_it_would_have_opened_at) {
+    CircuitBreaker breaker(
+        "options",
+        {.window_size = 10s, .adaptive_threshold = AdaptiveThreshold{}, .initial_state = CircuitState::metrics_only});
+    TimePoint now = for_tests::origin();
+    for (int call = 0; call < 4000; ++call) probe(breaker, now += 50ms, Verdict{});
+    for (int call = 0; call < 20'000; ++call) {
+        probe(breaker, now += 50ms, Verdict::of(call % 10 == 0 ? Outcome::success : Outcome::failure));
+    }
+    EXPECT_NEAR(breaker.stats(now).window.failure_threshold, 0.1, 0.001) << "after a thousand seconds of outage";
+    for (int call = 0; call < 4000; ++call) probe(breaker, now += 50ms, Verdict{});
+    EXPECT_NEAR(breaker.stats(now).window.failure_threshold, 0.1, 0.001);
+}
+
 TEST(CircuitBreakerOptions, a_total_outage_opens_before_anything_is_learned_whatever_the_plain_threshold) {
     CircuitBreaker breaker("options", {.failure_threshold = 1, .adaptive_threshold = AdaptiveThreshold{}});
     probe(breaker, at(0s), Verdict{});

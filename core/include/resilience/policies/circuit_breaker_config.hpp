@@ -47,8 +47,8 @@ enum class OperationMode : std::uint8_t {
 };
 
 // A failure threshold that is learned: open when calls fail more often than they used to, and surely so. The baseline b
-// is the failure ratio of the last ten windows (measure/failure_baseline.hpp), without the windows in which the
-// breaker opened or was not closed. With n calls and f failures in the window it opens when
+// is the failure ratio of the last ten windows (measure/failure_baseline.hpp) in which the breaker was closed or only
+// measured, without those in which it opened, or would have. With n calls and f failures in the window it opens when
 //
 //     f >= (b + min_rise) n   and   f - n b >= L/3 + sqrt(L^2/9 + 2 L n b (1 - b)),   L = confidence (Bernstein),
 //

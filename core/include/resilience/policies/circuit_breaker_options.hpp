@@ -76,6 +76,8 @@ struct LearnedThreshold {
     }
     [[nodiscard]] bool trips(WindowCounts counts) const noexcept;
     void learn(WindowCounts totals) noexcept;
+    // Nothing of what is not learned yet: it is of an outage.
+    void leave_out(WindowCounts totals) noexcept;
 
     // When the present bucket ends and can be learned; and the limit in millionths, rounded down. Both only say whether
     // to look closer, under the mutex.
