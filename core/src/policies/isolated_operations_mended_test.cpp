@@ -7,31 +7,12 @@
 #include <resilience/policies/circuit_breaker.hpp>
 #include <utility>
 
+#include "operations_rig.hpp"
+
 using namespace resilience;
 using namespace std::chrono_literals;
 
 namespace {
-
-TimePoint at(Duration since_start) { return TimePoint{1h + since_start}; }
-
-constexpr CircuitBreakerConfig isolating{.success_threshold = 1,
-                                         .timeout = 10s,
-                                         .min_requests = 4,
-                                         .window_size = 60s,
-                                         .operation_mode = OperationMode::isolate};
-
-// How many were admitted.
-template <class Admitting>
-int calls(Admitting& admitting, int count, Outcome outcome, TimePoint now) {
-    int admitted = 0;
-    for (int call = 0; call < count; ++call) {
-        auto permit = admitting.try_acquire(now);
-        if (!permit) continue;
-        permit->settle(outcome, now);
-        ++admitted;
-    }
-    return admitted;
-}
 
 TEST(IsolatedOperations, stay_away_for_one_window_of_the_new_length) {
     CircuitBreaker breaker{"card_host", isolating};

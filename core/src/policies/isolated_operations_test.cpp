@@ -1,9 +1,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <for_tests/origin.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <utility>
+
+#include "operations_rig.hpp"
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -12,41 +13,14 @@ namespace {
 
 using Operation = CircuitBreaker::Operation;
 
-TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
+constexpr CircuitBreakerConfig two_probes = [] {
+    CircuitBreakerConfig config = isolating;
+    config.success_threshold = 2;
+    return config;
+}();
 
-constexpr CircuitBreakerConfig isolating{.success_threshold = 2,
-                                         .timeout = 10s,
-                                         .min_requests = 4,
-                                         .window_size = 60s,
-                                         .operation_mode = OperationMode::isolate};
-
-// Whether it was admitted.
-template <class Admitting>
-bool call(Admitting& admitting, Outcome outcome, TimePoint now) {
-    auto permit = admitting.try_acquire(now);
-    if (permit) permit->settle(outcome, now);
-    return permit.has_value();
-}
-
-struct IsolatedOperation : ::testing::Test {
-    // Four failures, which open it alone.
-    void open_charge(TimePoint now) {
-        for (int failure = 0; failure < 4; ++failure) call(charge, Outcome::failure, now);
-        ASSERT_EQ(charge.state(now), CircuitState::open);
-    }
-    void expect_to_reconcile(TimePoint now) const {
-        const CircuitBreakerStats stats = breaker.stats(now);
-        EXPECT_EQ(stats.requests, stats.admitted + stats.rejected.total());
-        EXPECT_EQ(stats.admitted, stats.success + stats.failure + stats.ignored + stats.in_flight);
-        for (const auto& each : stats.operations) {
-            EXPECT_EQ(each.requests, each.admitted + each.rejected) << each.name;
-            EXPECT_EQ(each.admitted, each.success + each.failure + each.ignored + each.in_flight) << each.name;
-        }
-    }
-
-    CircuitBreaker breaker{"isolated_test", isolating};
-    Operation charge = breaker.operation("charge");
-    Operation refund = breaker.operation("refund");
+struct IsolatedOperation : IsolatedOperationsRig {
+    IsolatedOperation() : IsolatedOperationsRig(two_probes) {}
 };
 
 TEST_F(IsolatedOperation, opens_alone_and_all_others_pass) {
@@ -55,7 +29,7 @@ TEST_F(IsolatedOperation, opens_alone_and_all_others_pass) {
     const auto refused = charge.try_acquire(at(4s));
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().reason, RejectionReason::circuit_open);
-    EXPECT_EQ(refused.error().policy, "isolated_test");
+    EXPECT_EQ(refused.error().policy, "card_host");
     EXPECT_EQ(refused.error().kind, PolicyKind::circuit_breaker);
     EXPECT_EQ(refused.error().retry_after, 6s);
     EXPECT_TRUE(call(refund, Outcome::success, at(4s)));

@@ -6,41 +6,14 @@
 #include <optional>
 #include <resilience/policies/circuit_breaker.hpp>
 
+#include "operations_rig.hpp"
+
 using namespace resilience;
 using namespace std::chrono_literals;
 
 namespace {
 
-TimePoint at(Duration since_start) { return TimePoint{1h + since_start}; }
-
-constexpr CircuitBreakerConfig isolating{.success_threshold = 1,
-                                         .timeout = 10s,
-                                         .min_requests = 4,
-                                         .window_size = 60s,
-                                         .operation_mode = OperationMode::isolate};
-
-// Whether it was admitted.
-template <class Admitting>
-bool call(Admitting& admitting, Outcome outcome, TimePoint now) {
-    auto permit = admitting.try_acquire(now);
-    if (permit) permit->settle(outcome, now);
-    return permit.has_value();
-}
-
-struct IsolatedOperationInTime : ::testing::Test {
-    // Four failures, which open it alone.
-    void open_charge(TimePoint now) {
-        for (int failure = 0; failure < 4; ++failure) call(charge, Outcome::failure, now);
-        ASSERT_EQ(charge.state(now), CircuitState::open);
-    }
-    [[nodiscard]] std::optional<CircuitState> own_state(TimePoint now) const {
-        return breaker.stats(now).operations.at(0).state;
-    }
-
-    CircuitBreaker breaker{"card_host", isolating};
-    CircuitBreaker::Operation charge = breaker.operation("charge");
-    CircuitBreaker::Operation refund = breaker.operation("refund");
-};
+struct IsolatedOperationInTime : IsolatedOperationsRig {};
 
 TEST_F(IsolatedOperationInTime, has_its_open_periods_and_leases_in_the_breakers_next_deadline) {
     EXPECT_EQ(breaker.next_deadline(), std::nullopt);

@@ -3,35 +3,21 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <for_tests/origin.hpp>
 #include <resilience/base/config_error.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
+
+#include "operations_rig.hpp"
 
 using namespace resilience;
 using namespace std::chrono_literals;
 
 namespace {
 
-TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
-
-constexpr CircuitBreakerConfig tracking{.timeout = 10s, .min_requests = 4, .window_size = 60s};
-constexpr CircuitBreakerConfig isolating{
-    .timeout = 10s, .min_requests = 4, .window_size = 60s, .operation_mode = OperationMode::isolate};
-
-template <class Admitting>
-void calls(Admitting& admitting, int count, Outcome outcome, TimePoint now) {
-    for (int call = 0; call < count; ++call) {
-        auto permit = admitting.try_acquire(now);
-        ASSERT_TRUE(permit.has_value());
-        permit->settle(outcome, now);
-    }
-}
-
 TEST(OperationReconfigure, what_an_operation_has_in_the_window_leaves_with_the_windows_new_length) {
     CircuitBreaker breaker{"card_host", tracking};
     auto charge = breaker.operation("charge");
-    calls(charge, 2, Outcome::failure, at(0s));
-    calls(charge, 1, Outcome::success, at(20s));
+    EXPECT_EQ(calls(charge, 2, Outcome::failure, at(0s)), 2);
+    EXPECT_EQ(calls(charge, 1, Outcome::success, at(20s)), 1);
     CircuitBreakerConfig shorter = tracking;
     shorter.window_size = 10s;
     breaker.reconfigure(shorter, at(20s));
@@ -46,15 +32,15 @@ TEST(OperationReconfigure, an_operation_alone_opens_by_the_new_threshold_and_for
     CircuitBreaker breaker{"card_host", isolating};
     auto charge = breaker.operation("charge");
     auto refund = breaker.operation("refund");
-    calls(refund, 40, Outcome::success, at(0s));
-    calls(charge, 3, Outcome::success, at(0s));
-    calls(charge, 1, Outcome::failure, at(0s));
+    EXPECT_EQ(calls(refund, 40, Outcome::success, at(0s)), 40);
+    EXPECT_EQ(calls(charge, 3, Outcome::success, at(0s)), 3);
+    EXPECT_EQ(calls(charge, 1, Outcome::failure, at(0s)), 1);
     ASSERT_EQ(charge.state(at(0s)), CircuitState::closed);
     CircuitBreakerConfig stricter = isolating;
     stricter.failure_threshold = 0.25;
     stricter.timeout = 3s;
     breaker.reconfigure(stricter, at(1s));
-    calls(charge, 1, Outcome::failure, at(1s));
+    EXPECT_EQ(calls(charge, 1, Outcome::failure, at(1s)), 1);
     EXPECT_EQ(charge.state(at(1s)), CircuitState::open);
     EXPECT_EQ(charge.state(at(4s)), CircuitState::half_open);
     EXPECT_EQ(breaker.state(at(4s)), CircuitState::closed);
@@ -65,15 +51,15 @@ TEST(OperationReconfigure, an_operation_that_is_open_stays_open_and_its_calls_st
     CircuitBreaker breaker{"card_host", isolating};
     auto charge = breaker.operation("charge");
     auto refund = breaker.operation("refund");
-    calls(charge, 4, Outcome::failure, at(0s));
+    EXPECT_EQ(calls(charge, 4, Outcome::failure, at(0s)), 4);
     ASSERT_EQ(charge.state(at(0s)), CircuitState::open);
     CircuitBreakerConfig longer = isolating;
     longer.window_size = 120s;
     breaker.reconfigure(longer, at(1s));
     EXPECT_EQ(charge.state(at(1s)), CircuitState::open);
     EXPECT_FALSE(charge.try_acquire(at(1s)).has_value());
-    calls(refund, 3, Outcome::success, at(1s));
-    calls(refund, 1, Outcome::failure, at(1s));
+    EXPECT_EQ(calls(refund, 3, Outcome::success, at(1s)), 3);
+    EXPECT_EQ(calls(refund, 1, Outcome::failure, at(1s)), 1);
     EXPECT_EQ(breaker.state(at(1s)), CircuitState::closed);
     EXPECT_EQ(breaker.stats(at(1s)).window.requests, 4U);
 }
@@ -82,7 +68,7 @@ TEST(OperationReconfigure, the_mode_is_decided_before_the_first_operation) {
     CircuitBreaker breaker{"card_host", tracking};
     breaker.reconfigure(isolating, at(0s));
     auto charge = breaker.operation("charge");
-    calls(charge, 4, Outcome::failure, at(0s));
+    EXPECT_EQ(calls(charge, 4, Outcome::failure, at(0s)), 4);
     EXPECT_EQ(charge.state(at(0s)), CircuitState::open);
     EXPECT_EQ(breaker.state(at(0s)), CircuitState::closed);
     try {
