@@ -31,9 +31,14 @@ std::size_t checked_shards(const std::string& name, const KeyedConfig& config) {
 // Where there is no memory for the picture, nothing is known and nothing goes.
 bool at_rest(const CircuitBreaker& breaker, TimePoint now, bool idle) noexcept {
     try {
-        const CircuitState state = breaker.state(now);
-        if (state != CircuitState::closed && !(idle && state == CircuitState::half_open)) return false;
-        return breaker.stats(now).in_flight == 0;
+        const CircuitBreakerStats stats = breaker.stats(now);
+        const auto rests = [&](CircuitState state) {
+            return state == CircuitState::closed || (idle && state == CircuitState::half_open);
+        };
+        return rests(stats.state) && stats.in_flight == 0 &&
+               std::ranges::all_of(stats.operations, [&](const auto& operation) {
+                   return rests(operation.state.value_or(CircuitState::closed));
+               });
     } catch (const std::bad_alloc&) {
         return false;
     }

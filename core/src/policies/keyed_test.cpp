@@ -97,6 +97,22 @@ TEST(Keyed, does_not_forget_that_a_host_is_tried_again) {
     EXPECT_EQ(per_host.at("bad", start + 1h + 1min)->state(start + 1h + 1min), CircuitState::half_open);
 }
 
+TEST(Keyed, does_not_forget_an_operation_that_is_open_alone) {
+    CircuitBreakerConfig isolating = quick();
+    isolating.success_threshold = 1;
+    isolating.operation_mode = OperationMode::isolate;
+    Keyed<CircuitBreaker> per_host{"per_host", isolating, few(1)};
+    const auto charge = per_host.at("host", start)->operation("charge");
+    charge.try_acquire(start)->settle(Outcome::failure, start);
+    ASSERT_EQ(charge.state(start), CircuitState::open);
+    EXPECT_EQ(per_host.sweep(start + 2min), 0U);
+    EXPECT_EQ(per_host.at("other", start + 2min), nullptr) << "nor for want of room";
+    const auto kept = per_host.at("host", start + 2min)->operation("charge");
+    EXPECT_EQ(kept.state(start + 2min), CircuitState::open);
+    kept.try_acquire(start + 1h)->settle(Outcome::success, start + 1h);
+    EXPECT_EQ(per_host.sweep(start + 2h), 1U) << "closed again";
+}
+
 TEST(Keyed, does_not_forget_a_bulkhead_with_permits_out) {
     Keyed<Bulkhead> per_tenant{"per_tenant", {.max_concurrent = 1}, few(10)};
     auto held = per_tenant.try_acquire(7, start);
