@@ -21,12 +21,23 @@ Criticality criticality_of(std::string_view name, const HealthRules& rules) noex
     return named == rules.dependencies.end() ? Criticality::normal : named->second;
 }
 
-HealthStatus severity_of(CircuitState state, Criticality criticality) noexcept {
+// While its breaker lets calls pass: an operation of its own mind, which refuses some or all of them.
+bool refuses_alone(const CircuitBreakerStats::Operation& operation, const CircuitBreakerStats& breaker) noexcept {
+    if (operation.state == CircuitState::open) {
+        return breaker.state == CircuitState::closed || breaker.state == CircuitState::half_open;
+    }
+    return operation.state == CircuitState::half_open && breaker.state == CircuitState::closed;
+}
+
+HealthStatus severity_of(const CircuitBreakerStats& breaker, Criticality criticality) noexcept {
     if (criticality == Criticality::optional) return HealthStatus::healthy;
-    if (refuses_everything(state)) {
+    if (refuses_everything(breaker.state)) {
         return criticality == Criticality::critical ? HealthStatus::failing : HealthStatus::degraded;
     }
-    return state == CircuitState::half_open ? HealthStatus::degraded : HealthStatus::healthy;
+    const bool degraded =
+        breaker.state == CircuitState::half_open ||
+        std::ranges::any_of(breaker.operations, [&](const auto& each) { return refuses_alone(each, breaker); });
+    return degraded ? HealthStatus::degraded : HealthStatus::healthy;
 }
 
 // Nobody reads tenths of a second of a state that lasts.
@@ -47,15 +58,27 @@ std::string percent(double value) {
     return std::string(text.data(), written.ptr) + " %";
 }
 
-std::string why_open(const CircuitBreakerStats& breaker) {
-    if (breaker.manual) return ", by hand";
-    const auto& window = breaker.window;
+// Of the breaker's window, or of that of one of its operations.
+template <class Window>
+std::string what_failed(const Window& window, const CircuitBreakerStats& breaker) {
+    const auto& limits = breaker.window;
     // Only where failures are why: slow calls, a row of them, or somebody's rule open as well.
-    if (window.requests < std::max(window.min_requests, 1U) || window.failure_ratio < window.failure_threshold)
+    if (window.requests < std::max(limits.min_requests, 1U) || window.failure_ratio < limits.failure_threshold)
         return {};
     const double failed = 100 * static_cast<double>(window.failures) / static_cast<double>(window.requests);
     return ": " + percent(failed) + " of " + std::to_string(window.requests) + " calls failed (limit " +
-           percent(100 * window.failure_threshold) + ")";
+           percent(100 * limits.failure_threshold) + ")";
+}
+
+std::string why_open(const CircuitBreakerStats& breaker) {
+    return breaker.manual ? ", by hand" : what_failed(breaker.window, breaker);
+}
+
+std::string operation_sentence(const CircuitBreakerStats::Operation& operation, std::string_view circuit,
+                               const CircuitBreakerStats& breaker) {
+    const std::string subject = "operation " + logfmt_text(operation.name) + " of circuit " + logfmt_text(circuit);
+    if (operation.state == CircuitState::half_open) return subject + " is half-open";
+    return subject + " is open" + what_failed(operation.window, breaker);
 }
 
 std::string open_sentence(const CircuitBreakerStats& breaker) {
@@ -90,7 +113,7 @@ std::string full_sentence(const BulkheadStats& bulkhead) {
 void look_at_circuits(Health& health, const ResilienceStats& stats, const HealthRules& rules) {
     for (const auto& [name, breaker] : stats.circuit_breakers) {
         const Criticality criticality = criticality_of(name, rules);
-        const HealthStatus severity = severity_of(breaker.state, criticality);
+        const HealthStatus severity = severity_of(breaker, criticality);
         health.dependencies.emplace_hint(
             health.dependencies.end(), name,
             DependencyHealth{.state = breaker.state, .criticality = criticality, .severity = severity});
@@ -112,8 +135,13 @@ void tell_of_circuits(Health& health, const ResilienceStats& stats) {
         if (severity == HealthStatus::healthy) continue;
         if (refuses_everything(breaker.state)) {
             health.reasons.push_back("circuit " + logfmt_text(name) + ' ' + open_sentence(breaker));
-        } else {
+        } else if (breaker.state == CircuitState::half_open) {
             half_open.push_back("circuit " + logfmt_text(name) + ' ' + half_open_sentence(breaker));
+        }
+        for (const auto& operation : breaker.operations) {
+            if (!refuses_alone(operation, breaker)) continue;
+            auto& sentences = operation.state == CircuitState::open ? health.reasons : half_open;
+            sentences.push_back(operation_sentence(operation, name, breaker));
         }
     }
     for (std::string& sentence : half_open) health.reasons.push_back(std::move(sentence));

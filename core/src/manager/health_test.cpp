@@ -121,6 +121,42 @@ TEST(Health, gives_its_reasons_in_sentences) {
     }
 }
 
+TEST(Health, is_degraded_by_an_operation_that_refuses_alone_and_names_it) {
+    CircuitBreakerStats breaker = in_state(closed);
+    breaker.window.failure_threshold = 0.5;
+    breaker.window.min_requests = 4;
+    breaker.operations = {{.name = "ask", .state = half_open, .window = {}},
+                          {.name = "charge", .state = open, .window = {5, 4, 0.8}},
+                          {.name = "refund", .state = closed, .window = {}},
+                          {.name = "tracked", .window = {}}};
+    ResilienceStats stats;
+    stats.circuit_breakers.emplace("card_host", breaker);
+    for (const Criticality criticality : {Criticality::normal, Criticality::critical}) {
+        const Health now = health(stats, {.max_open_circuits = 1, .dependencies = {{"card_host", criticality}}});
+        EXPECT_EQ(now.status, HealthStatus::degraded);
+        EXPECT_TRUE(now.ready) << "its other operations pass";
+        EXPECT_EQ(now.open_circuits, 0U);
+        EXPECT_EQ(now.dependencies.at("card_host").severity, HealthStatus::degraded);
+        const std::vector<std::string> reasons{
+            "operation charge of circuit card_host is open: 80 % of 5 calls failed (limit 50 %)",
+            "operation ask of circuit card_host is half-open"};
+        EXPECT_EQ(now.reasons, reasons);
+    }
+    EXPECT_EQ(health(stats, {.dependencies = {{"card_host", Criticality::optional}}}).status, HealthStatus::healthy);
+}
+
+TEST(Health, tells_of_no_operation_where_its_circuit_decides_for_all) {
+    for (const CircuitState state : {open, forced_open, forced_closed, metrics_only}) {
+        CircuitBreakerStats breaker = in_state(state);
+        ResilienceStats stats;
+        stats.circuit_breakers.emplace("card_host", breaker);
+        const Health without = health(stats);
+        stats.circuit_breakers.at("card_host").operations = {{.name = "charge", .state = open, .window = {}}};
+        EXPECT_EQ(health(stats).reasons, without.reasons) << state;
+        EXPECT_EQ(health(stats).status, without.status) << state;
+    }
+}
+
 TEST(Health, names_the_worst_first) {
     const Health now = health(with({half_open, open, open, forced_open}));
     ASSERT_EQ(now.reasons.size(), 5U);

@@ -48,8 +48,9 @@ struct HealthRules {
     std::optional<Duration> full_bulkhead_after = std::chrono::seconds{10};
 };
 
-// healthy: nothing to report. degraded: a circuit that is not optional is open, forced open or half-open, or a bulkhead
-// has been full for long; still ready. failing: not ready.
+// healthy: nothing to report. degraded: a circuit that is not optional is open, forced open or half-open, or one of its
+// operations is so by itself, or a bulkhead has been full for long; still ready, also where the circuit is critical:
+// its other operations pass. failing: not ready.
 enum class HealthStatus : std::uint8_t { healthy = 0, degraded = 1, failing = 2 };
 [[nodiscard]] std::string_view to_string(HealthStatus status) noexcept;
 std::ostream& operator<<(std::ostream& out, HealthStatus status);
@@ -66,8 +67,8 @@ struct Health {
     bool ready = true;
     std::uint32_t open_circuits = 0;                   // open or forced open, optional ones left out
     std::optional<std::uint32_t> max_open_circuits{};  // the rule that was applied
-    // One plain sentence a trouble, the worst first: why it is not ready, circuits that are open, circuits half-open,
-    // bulkheads that are full.
+    // One plain sentence a trouble, the worst first: why it is not ready, circuits and operations that are open, those
+    // that are half-open, bulkheads that are full.
     // "circuit payment_api is open for 12 s: 58 % of 40 calls failed (limit 50 %); next probe in 48 s"
     std::vector<std::string> reasons{};
     StatsByName<DependencyHealth> dependencies{};  // every circuit breaker
