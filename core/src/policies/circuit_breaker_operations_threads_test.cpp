@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <for_tests/origin.hpp>
 #include <resilience/base/random.hpp>
@@ -152,6 +154,43 @@ TEST(CircuitBreakerOperations, open_alone_however_threads_meet) {
         ASSERT_EQ(stats.operations[1].success, 600U);
         ASSERT_EQ(stats.window.failures, 0U);
         ASSERT_EQ(stats.window.requests, 600U);
+    }
+}
+
+// Failures that open operations, beside a lever that closes them: one comes after the other, and then all of it.
+TEST(CircuitBreakerOperations, are_open_and_away_or_closed_and_counted_beside_a_reset) {
+    constexpr int rounds = 300;
+    const TimePoint now = for_tests::origin() + 1s;
+    CircuitBreaker breaker{"operations_threads_test",
+                           {.timeout = 1h, .min_requests = 1, .operation_mode = OperationMode::isolate}};
+    std::vector<Operation> operations;
+    for (int number = 0; number < 60; ++number) {
+        operations.push_back(breaker.operation("operation_" + std::to_string(number)));
+    }
+    const auto call_each = [&](Outcome outcome) {
+        for (const Operation& each : operations) {
+            if (auto permit = each.try_acquire(now)) permit->settle(outcome, now);
+        }
+    };
+    std::barrier meet(2);
+    std::jthread failing([&] {
+        for (int round = 0; round < rounds; ++round) {
+            meet.arrive_and_wait();
+            call_each(Outcome::failure);
+            meet.arrive_and_wait();
+        }
+    });
+    for (int round = 0; round < rounds; ++round) {
+        meet.arrive_and_wait();
+        for (int reset = 0; reset < 5; ++reset) breaker.reset(now);
+        meet.arrive_and_wait();
+        const auto closed = std::ranges::count_if(
+            operations, [&](const Operation& each) { return each.state(now) == CircuitState::closed; });
+        const std::uint64_t failures = breaker.stats(now).window.failures;
+        EXPECT_EQ(failures, 0U) << "each has opened its operation";
+        call_each(Outcome::success);
+        EXPECT_EQ(breaker.stats(now).window.requests - failures, static_cast<std::uint64_t>(closed));
+        breaker.reset(now);
     }
 }
 
