@@ -39,8 +39,7 @@ TimePoint CircuitBreaker::open_until_locked(TimePoint from, TransitionCause caus
     options.open_time = drawn_open_time(options.config, options.reopened - (open_already ? 1 : 0));
     options.open_from = from;
     options.open_until = saturating_add(from, options.open_time);
-    // Release: with the mutex held the asker finds what it is asked about.
-    if (options.hooks.open_time) options.open_time_asked.store(true, std::memory_order_release);
+    if (options.hooks.open_time) options.open_time_question.raise();
     return options.open_until;
 }
 
@@ -59,10 +58,10 @@ TimePoint CircuitBreaker::half_open_until(TimePoint from) const noexcept {
 }
 
 // Bounded: a function that itself opens the breaker raises the next question, which waits for the next caller then.
+// Refused calls do not ask.
 void CircuitBreaker::ask_open_time() noexcept {
     constexpr int most = 8;
-    if (options_->asking.exchange(true, std::memory_order_acq_rel)) return;
-    for (int asked = 0; asked < most && options_->open_time_asked.exchange(false, std::memory_order_acq_rel); ++asked) {
+    options_->open_time_question.ask(most, [this] {
         Opening opening;
         std::uint64_t generation = 0;
         {
@@ -76,17 +75,16 @@ void CircuitBreaker::ask_open_time() noexcept {
             time = options_->hooks.open_time(opening);
         } catch (...) {
             options_->hook_exceptions.fetch_add(1, std::memory_order_relaxed);
-            continue;
+            return;
         }
         const std::scoped_lock lock(mutex_);
         const CircuitWord word = state_.word();
-        if (word.generation() != generation || word.state() != CircuitState::open || word.held()) continue;
+        if (word.generation() != generation || word.state() != CircuitState::open || word.held()) return;
         options_->open_time = std::clamp(time, Duration::zero(), options_->config.max_timeout);
         const TimePoint until = saturating_add(options_->open_from, options_->open_time);
         // Where the end has been moved meanwhile, by a lever or at the callee's wish, the later one holds.
         if (state_.end_of(word) == options_->open_until || until > state_.end_of(word)) end_open_at_locked(until);
-    }
-    options_->asking.store(false, std::memory_order_release);
+    });
 }
 
 void CircuitBreaker::end_open_at_locked(TimePoint until) noexcept {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <for_tests/origin.hpp>
+#include <for_tests/watched_atomics.hpp>
 #include <memory>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/manual_control.hpp>
@@ -222,6 +223,21 @@ TEST(CircuitBreakerOptions, a_row_of_failures_is_seen_after_it_has_opened) {
     CircuitBreaker breaker("options", {.consecutive_failures = 3});
     for (int call = 0; call < 3; ++call) probe(breaker, at(0s), Verdict::of(Outcome::failure));
     EXPECT_EQ(breaker.stats(at(0s)).window.consecutive_failures, 3U);
+}
+
+TEST(OpenQuestion, is_asked_wherever_another_thread_raises_it) {
+    for (int position = 0;; ++position) {
+        detail::BasicOpenQuestion<WatchedAtomics> question;
+        int asked = 0;
+        const auto open = [&] {
+            question.raise();
+            question.ask(8, [&] { ++asked; });
+        };
+        const bool inserted = run_with_insertion(position, open, open);
+        EXPECT_FALSE(question.raised()) << "nobody asks: position " << position;
+        EXPECT_GE(asked, 1);
+        if (!inserted) break;
+    }
 }
 
 TEST(ManualControl, isolates_a_breaker_that_is_being_made) {

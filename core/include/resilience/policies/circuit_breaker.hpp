@@ -308,7 +308,7 @@ class CircuitBreaker {
     [[gnu::cold, gnu::noinline]] void ask_open_time() noexcept;
     // What follows a change of state outside the mutex.
     void after_change() noexcept {
-        if (options_ != nullptr && options_->open_time_asked.load(std::memory_order_acquire)) ask_open_time();
+        if (options_ != nullptr && options_->open_time_question.raised()) ask_open_time();
         events_.deliver();
     }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <resilience/base/atomics.hpp>
 #include <resilience/base/time.hpp>
 #include <resilience/measure/call_window.hpp>
 #include <resilience/measure/duration_window.hpp>
@@ -48,6 +49,31 @@ class FailureRun {
     static constexpr unsigned run_bits = 18;
     static constexpr std::uint64_t run_mask = (std::uint64_t{1} << run_bits) - 1;
     std::atomic<std::uint64_t> word_{0};
+};
+
+// Something to be asked outside the mutex by one thread at a time: whoever raises it while another thread asks leaves
+// it to that one. None is forgotten: of the two read-modify-writes of `asking_` one is the later, and its thread finds
+// that it was raised, or that nobody asks any more.
+template <class Atomics = StandardAtomics>
+class BasicOpenQuestion {
+  public:
+    // Release: whoever finds it raised finds what it is about.
+    void raise() noexcept { raised_.store(true, std::memory_order_release); }
+    [[nodiscard]] bool raised() const noexcept { return raised_.load(std::memory_order_acquire); }
+
+    // Calls `ask()` once for each time it was raised before, unless that was left to another thread, at most `most`
+    // times: what `ask` raises itself waits for the next thread then.
+    template <class Ask>
+    void ask(int most, Ask&& ask) noexcept {
+        while (most > 0 && raised() && !asking_.exchange(true, std::memory_order_acq_rel)) {
+            for (; most > 0 && raised_.exchange(false, std::memory_order_acq_rel); --most) ask();
+            asking_.exchange(false, std::memory_order_acq_rel);
+        }
+    }
+
+  private:
+    typename Atomics::template Atomic<bool> asking_{false};
+    typename Atomics::template Atomic<bool> raised_{false};
 };
 
 // Slow calls in a time window are a second pair of windows, in which a slow call is what a failure is in the first: the
@@ -160,8 +186,7 @@ struct CircuitBreakerOptions {
     FailureRun run;
     std::atomic<std::uint64_t> slow_calls{0};
     std::atomic<std::uint64_t> hook_exceptions{0};
-    std::atomic<bool> asking{false};           // some thread asks for open times
-    std::atomic<bool> open_time_asked{false};  // an open period waits for its end: see ask_open_time
+    BasicOpenQuestion<> open_time_question;  // an open period waits for its end: see ask_open_time
 
     // Guarded by the mutex.
     Duration open_time;          // of the present or last open period; before the first its usual one
