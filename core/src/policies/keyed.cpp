@@ -32,13 +32,16 @@ std::size_t checked_shards(const std::string& name, const KeyedConfig& config) {
 bool at_rest(const CircuitBreaker& breaker, TimePoint now, bool idle) noexcept {
     try {
         const CircuitBreakerStats stats = breaker.stats(now);
+        const bool made_to_measure = breaker.config().initial_state == CircuitState::metrics_only;
         const auto rests = [&](CircuitState state) {
-            return state == CircuitState::closed || (idle && state == CircuitState::half_open);
+            return state == CircuitState::closed || (idle && state == CircuitState::half_open) ||
+                   (made_to_measure && state == CircuitState::metrics_only);
         };
-        return rests(stats.state) && stats.in_flight == 0 &&
-               std::ranges::all_of(stats.operations, [&](const auto& operation) {
-                   return rests(operation.state.value_or(CircuitState::closed));
-               });
+        // A lever with an end may bring an open circuit back.
+        if (!rests(stats.state) || stats.lever_expires || stats.in_flight != 0) return false;
+        return std::ranges::all_of(stats.operations, [&](const auto& operation) {
+            return rests(operation.state.value_or(stats.state));
+        });
     } catch (const std::bad_alloc&) {
         return false;
     }

@@ -113,6 +113,25 @@ TEST(Keyed, does_not_forget_an_operation_that_is_open_alone) {
     EXPECT_EQ(per_host.sweep(start + 2h), 1U) << "closed again";
 }
 
+TEST(Keyed, does_not_forget_what_a_lever_will_bring_back) {
+    Keyed<CircuitBreaker> per_host{"per_host", quick(), few(10)};
+    per_host.at("host", start)->record_result(false, start);
+    per_host.at("host", start)->reset(5min, start);
+    per_host.at("measured", start)->metrics_only(start);
+    EXPECT_EQ(per_host.sweep(start + 2min), 0U);
+    EXPECT_EQ(per_host.at("host", start)->state(start + 5min), CircuitState::open);
+    EXPECT_EQ(per_host.at("measured", start)->state(start + 5min), CircuitState::metrics_only);
+}
+
+TEST(Keyed, forgets_breakers_that_measure_from_the_beginning) {
+    CircuitBreakerConfig measuring = quick();
+    measuring.initial_state = CircuitState::metrics_only;
+    Keyed<CircuitBreaker> per_host{"per_host", measuring, few(1)};
+    per_host.at("host", start)->record_result(false, start);
+    auto next = per_host.try_acquire("next", start + 2min);
+    EXPECT_TRUE(next) << "a dry run refuses nobody";
+}
+
 TEST(Keyed, does_not_forget_a_bulkhead_with_permits_out) {
     Keyed<Bulkhead> per_tenant{"per_tenant", {.max_concurrent = 1}, few(10)};
     auto held = per_tenant.try_acquire(7, start);
