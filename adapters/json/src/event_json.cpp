@@ -35,6 +35,10 @@ void add_what_the_kind_fills(Json& line, const Event& event) {
         case EventKind::transition:
             add_transition(line, event);
             break;
+        case EventKind::operation_transition:
+            line["operation"] = event.operation;
+            add_transition(line, event);
+            break;
         case EventKind::threshold_reached:
             line["cause"] = to_string(event.cause);
             line["value"] = event.value;

@@ -63,6 +63,9 @@ TEST(EventJson, of_each_other_kind_holds_its_own_fields_only) {
     const Row rows[] = {
         {EventKind::lease_reclaimed, R"("age_seconds":1.5,)"},
         {EventKind::lever, ""},
+        {EventKind::operation_transition,
+         R"("operation":"charge","from":"closed","to":"closed","cause":"failure_ratio","value":0.0,"threshold":0.0,)"
+         R"("requests":0,"retry_after_seconds":0.25,"generation":0,)"},
         {EventKind::limit_changed, R"("from":50.0,"to":20.0,)"},
         {EventKind::permitted, ""},
         {EventKind::refused, R"("reason":"bulkhead_full","retry_after_seconds":0.25,)"},
@@ -72,6 +75,7 @@ TEST(EventJson, of_each_other_kind_holds_its_own_fields_only) {
     for (const auto& row : rows) {
         Event event = about(row.kind, PolicyKind::bulkhead, "b");
         event.retry_after = 250ms;
+        event.operation = "charge";
         event.reason = RejectionReason::bulkhead_full;
         event.result = CallResult::timed_out;
         event.took = 1500ms;

@@ -95,6 +95,8 @@ std::optional<std::string> narrated(const Event& event) {
     switch (event.kind) {
         case EventKind::transition:
             return narrated_transition(event);
+        case EventKind::operation_transition:
+            return narrated_transition(event) + " (operation " + logfmt_text(event.operation) + ")";
         case EventKind::lease_reclaimed:
             return "◌ " + name_column(event.name) + "a probe did not report for " + duration_text(event.took) +
                    ": its slot is free again";

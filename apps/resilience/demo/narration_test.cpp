@@ -44,6 +44,14 @@ TEST(Narration, tells_how_probes_went) {
     EXPECT_EQ(narrated(early).value(), "◐ payment_api   open → half_open    3 health probes in a row succeeded");
 }
 
+TEST(Narration, tells_of_an_operation_as_of_its_circuit_and_names_it) {
+    Event event = transition(CircuitState::open, CircuitState::half_open, TransitionCause::open_time_over);
+    const std::string of_circuit = narrated(event).value();
+    event.kind = EventKind::operation_transition;
+    event.operation = "charge";
+    EXPECT_EQ(narrated(event).value(), of_circuit + " (operation charge)");
+}
+
 TEST(Narration, tells_levers_leases_and_limits) {
     const Event forced = transition(CircuitState::closed, CircuitState::forced_open, TransitionCause::lever);
     EXPECT_EQ(narrated(forced).value(), "✋ payment_api   closed → forced_open by hand");

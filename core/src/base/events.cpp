@@ -8,9 +8,9 @@
 namespace resilience::inline v1 {
 namespace {
 
-constexpr std::array<std::string_view, 11> event_names{
-    "transition", "lease_reclaimed",   "lever", "limit_changed", "permitted", "refused", "finished",
-    "retry",      "threshold_reached", "added", "removed"};
+constexpr std::array<std::string_view, 12> event_names{
+    "transition", "lease_reclaimed",   "lever", "limit_changed", "permitted",           "refused", "finished",
+    "retry",      "threshold_reached", "added", "removed",       "operation_transition"};
 
 // The shortest text that reads back as the same number, whatever flags and locale the stream has.
 void write_number(std::ostream& out, double value) {
@@ -77,6 +77,9 @@ void write_fields(std::ostream& out, const Event& event) {
     switch (event.kind) {
         case EventKind::transition:
             return write_transition(out, event);
+        case EventKind::operation_transition:
+            out << " operation=" << logfmt_text(event.operation);
+            return write_transition(out, event);
         case EventKind::threshold_reached:
             out << " cause=" << event.cause;
             return write_decision(out, event);
@@ -110,6 +113,7 @@ void write_fields(std::ostream& out, const Event& event) {
 bool is_warning(const Event& event) noexcept {
     switch (event.kind) {
         case EventKind::transition:
+        case EventKind::operation_transition:
             return event.to == CircuitState::open || event.to == CircuitState::forced_open;
         case EventKind::lease_reclaimed:
         case EventKind::refused:

@@ -73,6 +73,25 @@ TEST(Event, prints_as_one_line_of_logfmt_with_the_fields_of_its_kind) {
     for (const auto& [event, line] : rows) EXPECT_EQ(printed(event), line);
 }
 
+TEST(Event, of_an_operation_prints_as_a_transition_that_names_it) {
+    std::ostringstream out;
+    out << Event{.kind = EventKind::operation_transition,
+                 .name = "card_host",
+                 .from = CircuitState::closed,
+                 .to = CircuitState::open,
+                 .cause = TransitionCause::failure_ratio,
+                 .generation = 2,
+                 .value = 1,
+                 .threshold = 0.5,
+                 .requests = 4,
+                 .retry_after = 10s,
+                 .operation = "pay now"};
+    EXPECT_EQ(out.str(),
+              "level=warn kind=circuit_breaker name=card_host event=operation_transition operation=\"pay now\" "
+              "from=closed to=open cause=failure_ratio failure_ratio=1.00 threshold=0.50 requests=4 "
+              "retry_after_seconds=10 generation=2");
+}
+
 TEST(Event, prints_the_same_whatever_the_stream_is_set_to) {
     struct Comma : std::numpunct<char> {
         char do_decimal_point() const override { return ','; }

@@ -146,7 +146,8 @@ TEST(EventKind, values_and_names_are_pinned_and_each_is_of_one_set) {
                                              {EventKind::retry, "retry"},
                                              {EventKind::threshold_reached, "threshold_reached"},
                                              {EventKind::added, "added"},
-                                             {EventKind::removed, "removed"}};
+                                             {EventKind::removed, "removed"},
+                                             {EventKind::operation_transition, "operation_transition"}};
     expect_pinned(rows);
     for (const auto& row : rows) {
         EXPECT_EQ(contains(EventKinds::changes, row.value) + contains(EventKinds::calls, row.value) +

@@ -205,7 +205,9 @@ CircuitOperation::CircuitOperation(CircuitBreaker& breaker, std::string_view int
                             counters.counter(success_in_window), breaker.mutex_),
               RollingWindow(breaker.windows_[0].window(), breaker.windows_[0].buckets(), 1,
                             counters.counter(success_in_other_window), breaker.mutex_)},
-      alone(std::move(own_state)) {}
+      alone(std::move(own_state)) {
+    if (alone != nullptr) alone->options_->part_of = this;
+}
 
 bool CircuitOperation::away(TimePoint now) const noexcept {
     return alone != nullptr &&

@@ -150,18 +150,25 @@ void CircuitBreaker::change_locked(const Change& change, TimePoint now) noexcept
 
     ++changes_[index_of_change(from, change.to)];
 
-    if (!events_.wants(EventKind::transition)) return;
-    Event event{.kind = EventKind::transition,
-                .name = name(),
+    const detail::CircuitOperation* const operation = options_ == nullptr ? nullptr : options_->part_of;
+    const EventKind kind = operation == nullptr ? EventKind::transition : EventKind::operation_transition;
+    EventChannel& events = operation == nullptr ? events_ : operation->whole.events_;
+    if (!events.wants(kind)) return;
+    // What a lever of the breaker does to its operations is told by the breaker.
+    const bool by_hand = change.cause == TransitionCause::lever || change.cause == TransitionCause::lever_expired;
+    if (operation != nullptr && by_hand) return;
+    Event event{.kind = kind,
+                .name = operation == nullptr ? name() : operation->whole.name(),
                 .at = now,
                 .due = change.due,
                 .from = from,
                 .to = change.to,
                 .cause = change.cause,
                 .generation = state_.word().generation()};
+    if (operation != nullptr) event.operation = operation->name;
     describe_cause(change, event);
     if (change.to == CircuitState::open && change.until != never) event.retry_after = time_between(now, change.until);
-    events_.enqueue(event);
+    events.enqueue(event);
 }
 
 // The numbers that decided, and the limit they reached.

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <utility>
+#include <vector>
 
 #include "operations_rig.hpp"
 
@@ -48,6 +49,45 @@ TEST_F(IsolatedOperation, opens_alone_and_all_others_pass) {
     EXPECT_EQ(stats.window.requests, 3U) << "its calls have left the breaker's window";
     EXPECT_EQ(stats.window.failures, 0U);
     expect_to_reconcile(at(4s));
+}
+
+TEST_F(IsolatedOperation, tells_what_it_does_by_itself_as_an_event_of_the_breaker) {
+    std::vector<Event> heard;
+    const Subscription listening = breaker.on_event([&](const Event& event) { heard.push_back(event); });
+    open_charge(at(0s));
+    breaker.tick(at(11s));
+    EXPECT_EQ(calls(charge, 2, Outcome::success, at(12s)), 2);
+    ASSERT_EQ(heard.size(), 3U) << "and none of the breaker, which stayed closed";
+    for (const Event& event : heard) {
+        EXPECT_EQ(event.kind, EventKind::operation_transition);
+        EXPECT_EQ(event.name, "card_host");
+        EXPECT_EQ(event.operation, "charge");
+    }
+    EXPECT_EQ(heard[0].from, CircuitState::closed);
+    EXPECT_EQ(heard[0].to, CircuitState::open);
+    EXPECT_EQ(heard[0].cause, TransitionCause::failure_ratio);
+    EXPECT_EQ(heard[0].value, 1.0);
+    EXPECT_EQ(heard[0].requests, 4U);
+    EXPECT_EQ(heard[0].retry_after, 10s);
+    EXPECT_EQ(heard[1].to, CircuitState::half_open);
+    EXPECT_EQ(heard[1].due, at(10s));
+    EXPECT_EQ(heard[1].at, at(11s));
+    EXPECT_EQ(heard[2].to, CircuitState::closed);
+    EXPECT_EQ(heard[2].cause, TransitionCause::probes_succeeded);
+    EXPECT_LT(heard[1].sequence, heard[2].sequence);
+}
+
+TEST_F(IsolatedOperation, tells_nothing_of_what_the_breaker_or_a_lever_does_with_it) {
+    open_charge(at(0s));
+    int told = 0;
+    const Subscription listening =
+        breaker.on_event([&](const Event&) { ++told; }, only(EventKind::operation_transition));
+    breaker.metrics_only(2s, at(1s));
+    breaker.tick(at(3s));
+    ASSERT_EQ(charge.state(at(3s)), CircuitState::open);
+    breaker.reset(at(4s));
+    ASSERT_EQ(charge.state(at(4s)), CircuitState::closed);
+    EXPECT_EQ(told, 0);
 }
 
 TEST_F(IsolatedOperation, does_not_open_the_breaker_before_it_has_enough_calls_to_open_alone) {

@@ -39,9 +39,8 @@ bool at_rest(const CircuitBreaker& breaker, TimePoint now, bool idle) noexcept {
         };
         // A lever with an end may bring an open circuit back.
         if (!rests(stats.state) || stats.lever_expires || stats.in_flight != 0) return false;
-        return std::ranges::all_of(stats.operations, [&](const auto& operation) {
-            return rests(operation.state.value_or(stats.state));
-        });
+        return std::ranges::all_of(stats.operations,
+                                   [&](const auto& operation) { return rests(operation.state.value_or(stats.state)); });
     } catch (const std::bad_alloc&) {
         return false;
     }

@@ -35,16 +35,18 @@ enum class EventKind : std::uint8_t {
     threshold_reached = 8,  // a breaker that only measures would have opened; once for each reason and period
     added = 9,              // a manager made a policy
     removed = 10,           // a manager let a policy go
+    // An operation of a breaker changed its own state by itself: see policies/circuit_breaker_operation.hpp.
+    operation_transition = 11,
 };
 
 // Sets of kinds. `calls` cost work on every call and are therefore asked for by name; `registrations` come from a
 // manager only, on its own count of `sequence`.
 enum class EventKinds : std::uint32_t {
     none = 0,
-    changes = 0b1'0000'1111,
-    calls = 0b0'1111'0000,
-    registrations = 0b110'0000'0000,
-    all = 0b111'1111'1111,
+    changes = 0b1001'0000'1111,
+    calls = 0b0000'1111'0000,
+    registrations = 0b0110'0000'0000,
+    all = 0b1111'1111'1111,
 };
 [[nodiscard]] constexpr EventKinds operator|(EventKinds a, EventKinds b) noexcept {
     return static_cast<EventKinds>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
@@ -56,7 +58,8 @@ enum class EventKinds : std::uint32_t {
     return (static_cast<std::uint32_t>(kinds) & static_cast<std::uint32_t>(only(kind))) != 0;
 }
 
-// One record for all kinds; the comment of a field names the kinds that fill it.
+// One record for all kinds; the comment of a field names the kinds that fill it. What a transition fills an
+// operation_transition fills too, with what holds for the operation.
 struct Event {
     EventKind kind = EventKind::transition;
     PolicyKind policy = PolicyKind::circuit_breaker;
@@ -78,6 +81,7 @@ struct Event {
     std::uint32_t attempt = 0;              // retry: the attempt that just ended
     double limit_before = 0;                // limit_changed
     double limit_after = 0;                 // limit_changed
+    std::string_view operation{};           // operation_transition: whose; lives as long as the process
 };
 
 using Listener = std::function<void(const Event&)>;

@@ -200,6 +200,8 @@ struct CircuitBreakerOptions {
     double ramp_credit = 0;  // of a call: one is admitted for each whole one
     std::uint64_t throttled = 0;
 
+    // Of a breaker that is the state of an operation: that one.
+    const CircuitOperation* part_of = nullptr;
     // Made under the mutex by the first that asks for one. A permit of an operation finds it without: whoever has a
     // handle knows that it has been made.
     std::unique_ptr<CircuitOperations> operations;
