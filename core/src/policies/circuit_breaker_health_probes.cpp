@@ -81,6 +81,7 @@ namespace detail {
 HealthProbe HealthProbing::replace(const HealthProbeConfig& config, HealthProbe probe) noexcept {
     if (out_ == Out::waiting) ++counts_.undecided;
     out_ = Out::nothing;
+    in_a_row_ = 0;  // it was another question that they answered
     config_ = config;
     probe.timeout_ = config.timeout;
     return std::exchange(probe_, std::move(probe));

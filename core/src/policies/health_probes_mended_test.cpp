@@ -148,5 +148,15 @@ TEST(HealthProbes, that_never_return_begin_the_row_of_an_open_period_anew) {
     EXPECT_EQ(rig.state(30s), CircuitState::half_open);
 }
 
+TEST(HealthProbes, that_are_set_anew_begin_the_row_of_an_open_period_anew) {
+    HealthProbesRig rig({.success_threshold = 2, .timeout = 1h, .min_requests = 1}, {.interval = 1s, .timeout = 1s});
+    EXPECT_TRUE(rig.probe(Outcome::success, 1s));
+    rig.breaker.set_probe({.interval = 1s, .timeout = 1s}, [] { return true; });
+    EXPECT_TRUE(rig.probe(Outcome::success, 2s));
+    EXPECT_EQ(rig.state(2s), CircuitState::open) << "the first answer was another function's";
+    EXPECT_TRUE(rig.probe(Outcome::success, 3s));
+    EXPECT_EQ(rig.state(3s), CircuitState::half_open);
+}
+
 }  // namespace
 }  // namespace resilience::inline v1

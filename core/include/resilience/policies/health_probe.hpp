@@ -17,7 +17,8 @@
 //            that finds no place skips its turn.
 // open       success_threshold probes that succeed in a row end the open period early (cause `health_probes`): it is
 //            half-open at once, without verdicts yet, as an answering health check is not yet a served call. With
-//            probes_only those are the first verdicts of the half-open period, which by default they close.
+//            probes_only those are the first verdicts of the half-open period, which by default they close. Another
+//            set_probe begins the row anew.
 //
 // A probe that returns false, throws or has not answered `timeout` after it was sent is a failure. Late answers decide
 // nothing: after the timeout, after a change of state, after another set_probe. A timeout is noticed by the next
