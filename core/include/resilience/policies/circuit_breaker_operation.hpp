@@ -15,7 +15,8 @@
 //           them as `circuit_open` and probes, while all other calls pass. From the moment it opens until it has been
 //           closed for one window_size, its calls count for nobody else, and what they had left in the breaker's window
 //           is not judged (they are in the breaker's totals). The breaker opens only by what several do: where it would
-//           with any one operation left out.
+//           with any one operation left out. A success that makes what is left enough is not judged by this; the next
+//           failure is.
 //
 // A call passes both: open, forced open or with its probe slots taken, the breaker refuses all operations. While it is
 // half-open, an operation that is open still refuses; the calls of all others are probes of the breaker only, and
