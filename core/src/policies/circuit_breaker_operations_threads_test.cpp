@@ -126,7 +126,11 @@ TEST(CircuitBreakerOperations, lose_no_call_while_threads_share_them) {
 
 TEST(CircuitBreakerOperations, lose_no_call_while_they_open_and_close_alone) {
     CircuitBreaker breaker{"operations_threads_test", quick(OperationMode::isolate)};
+    std::atomic<int> told{0};
+    const Subscription listening =
+        breaker.on_event([&](const Event&) { ++told; }, only(EventKind::operation_transition));
     run_beside_a_reader(breaker);
+    EXPECT_GT(told, 0);
 }
 
 // Many threads at the failing one, many at the others: however they meet, only that one opens.
