@@ -116,10 +116,12 @@ struct ResilienceManager::Registry {
             const std::shared_lock lock(mutex);
             if (auto known = policies.find_same(name, config)) return known;
         }
+        // Before the lock, and destroyed after it where another thread was faster: what hooks hold is user code.
+        auto fresh = std::make_shared<typename Policies::Made>(name, config, std::move(more)...);
         std::unique_lock lock(mutex);
         if (auto known = policies.find_same(name, config)) return known;
         refuse_taken(policies, name);
-        auto fresh = policies.create(name, config, *listeners, std::move(more)...);
+        policies.add(fresh, config, *listeners);
         enqueue(EventKind::added, policies.kind(), fresh->name());
         lock.unlock();
         registrations.deliver();

@@ -132,6 +132,36 @@ TEST(ManagerEvents, a_listener_may_end_its_own_subscription) {
     EXPECT_EQ(heard, 1);
 }
 
+// Asks the manager when the last copy of it goes.
+std::shared_ptr<void> asks_at_its_end(const ResilienceManager& manager, int& asked) {
+    return {&asked, [&manager](void* count) {
+                static_cast<void>(manager.stats(start));
+                ++*static_cast<int*>(count);
+            }};
+}
+
+TEST(ManagerEvents, what_a_hook_holds_may_ask_the_manager_when_it_is_given_up) {
+    ResilienceManager manager;
+    int asked = 0;
+    const auto register_breaker = [&](const std::string& name, CircuitBreakerConfig config) {
+        manager.register_circuit_breaker(
+            name, config, {.trips = [held = asks_at_its_end(manager, asked)](const ClosedPeriod&) { return false; }});
+    };
+    register_breaker("a", {});
+    EXPECT_THROW(register_breaker("b", {.failure_threshold = 0}), ConfigError);
+    EXPECT_EQ(asked, 1) << "a configuration that is refused";
+    EXPECT_THROW(register_breaker("a", {.min_requests = 11}), ConfigError);
+    register_breaker("a", {});
+    EXPECT_EQ(asked, 3) << "a name that is known";
+    EXPECT_TRUE(manager.remove(PolicyKind::circuit_breaker, "a"));
+    EXPECT_EQ(asked, 4);
+    const auto retry_hooks = [&] {
+        return RetryHooks{.before_retry = [held = asks_at_its_end(manager, asked)](const AttemptEnd&, const Next&) {}};
+    };
+    EXPECT_THROW(manager.register_retry("r", {.max_attempts = 0}, retry_hooks()), ConfigError);
+    EXPECT_EQ(asked, 5);
+}
+
 TEST(ManagerEvents, exceptions_of_a_listener_are_counted_by_the_policy_that_called_it) {
     ResilienceManager manager;
     const auto breaker = manager.register_circuit_breaker("a");

@@ -53,6 +53,7 @@ class PoliciesByName {
         LastUse last_use{};
     };
     using Entries = std::map<std::string_view, Entry>;
+    using Made = Policy;
 
     // The first `most_series` of them have series of their own.
     PoliciesByName(PolicyKind kind, std::string_view words, std::size_t most_series) noexcept
@@ -79,10 +80,7 @@ class PoliciesByName {
     }
 
     // Everything that can throw comes before the first change that anybody can see.
-    template <class... More>
-    std::shared_ptr<Policy> create(const std::string& name, const Config& config, ManagerListeners& listeners,
-                                   More... more) {
-        auto policy = std::make_shared<Policy>(name, config, std::move(more)...);
+    void add(const std::shared_ptr<Policy>& policy, const Config& config, ManagerListeners& listeners) {
         const std::scoped_lock lock(listeners.mutex);
         std::vector<Subscription> subscriptions;
         subscriptions.reserve(listeners.all.size());
@@ -99,7 +97,6 @@ class PoliciesByName {
         for (Subscription& subscription : subscriptions) {
             (listener++)->subscriptions.push_back({policy.get(), std::move(subscription)});
         }
-        return policy;
     }
 
     void subscribe(ManagerListener& listener) const {
