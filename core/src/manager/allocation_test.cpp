@@ -180,6 +180,28 @@ TEST(ManagerAllocation, an_expiry_that_fails_at_any_allocation_has_told_of_whate
     }
 }
 
+TEST(ManagerAllocation, removing_a_name_that_fails_at_any_allocation_removes_none_of_its_policies) {
+    ResilienceManager manager{"checkout", {.max_components = 1, .history = 64}};
+    for (const auto* name : {"own", "beyond"}) {
+        manager.register_circuit_breaker(name);
+        manager.register_rate_limiter(name, 10, 1);
+        manager.register_bulkhead(name, 10);
+        manager.register_retry(name);
+    }
+    for (const auto* name : {"beyond", "own"}) {
+        const std::size_t policies = policies_in(manager);
+        const std::size_t events = manager.history().size();
+        const std::size_t failures = failures_until_success([&] { EXPECT_EQ(manager.remove(name), 4U); },
+                                                            [&] {
+                                                                EXPECT_EQ(policies_in(manager), policies) << name;
+                                                                EXPECT_EQ(manager.history().size(), events) << name;
+                                                            });
+        EXPECT_GE(failures, 3U) << name;
+        EXPECT_EQ(policies_in(manager), policies - 4);
+    }
+    EXPECT_EQ(manager.stats(start).overflow.circuit_breakers.removed->transitions.size(), 4U);
+}
+
 TEST(ManagerAllocation, looking_up_allocates_nothing) {
     ResilienceManager manager;
     const std::string name = "a name that is longer than a string keeps in itself";

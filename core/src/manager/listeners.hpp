@@ -50,6 +50,12 @@ struct ManagerListener {
 struct ManagerListeners {
     using Position = std::list<ManagerListener>::iterator;
 
+    // Under the manager's lock none is added.
+    [[nodiscard]] std::size_t count() {
+        const std::scoped_lock lock(mutex);
+        return all.size();
+    }
+
     std::mutex mutex;
     std::list<ManagerListener> all;
 };

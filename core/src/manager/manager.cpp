@@ -128,16 +128,22 @@ struct ResilienceManager::Registry {
         return fresh;
     }
 
-    template <class Policies>
-    bool remove(Policies& policies, std::string_view name) {
+    // All policies of that name, of one kind or of any, or none of them when memory runs out.
+    std::size_t remove(std::optional<PolicyKind> kind, std::string_view name) {
         detail::TakenOut taken;
+        const auto asked = [&](const auto& policies) { return !kind || policies.kind() == *kind; };
         {
             const std::unique_lock lock(mutex);
-            if (!policies.take_out(name, *listeners, taken)) return false;
-            enqueue(EventKind::removed, policies.kind(), taken.names.back());
+            std::size_t going = 0;
+            each_kind([&](auto& policies) { going += asked(policies) && policies.prepare(name) ? 1U : 0U; });
+            taken.reserve(going, listeners->count());
+            each_kind([&](auto& policies) {
+                if (!asked(policies) || !policies.take_out(name, *listeners, taken)) return;
+                enqueue(EventKind::removed, policies.kind(), taken.names.back());
+            });
         }
         registrations.deliver();
-        return true;
+        return taken.names.size();
     }
 
     template <class Policies>
@@ -249,19 +255,9 @@ std::shared_ptr<Retry> ResilienceManager::retry(std::string_view name) const {
     return registry_->find(registry_->retries, name);
 }
 
-bool ResilienceManager::remove(PolicyKind kind, std::string_view name) {
-    bool removed = false;
-    registry_->each_kind([&](auto& policies) {
-        if (policies.kind() == kind) removed = registry_->remove(policies, name) || removed;
-    });
-    return removed;
-}
+bool ResilienceManager::remove(PolicyKind kind, std::string_view name) { return registry_->remove(kind, name) != 0; }
 
-std::size_t ResilienceManager::remove(std::string_view name) {
-    std::size_t removed = 0;
-    registry_->each_kind([&](auto& policies) { removed += registry_->remove(policies, name) ? 1U : 0U; });
-    return removed;
-}
+std::size_t ResilienceManager::remove(std::string_view name) { return registry_->remove(std::nullopt, name); }
 
 std::size_t ResilienceManager::expire_idle(Duration idle_for, TimePoint now) {
     std::size_t expired = 0;

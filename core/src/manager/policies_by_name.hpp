@@ -30,11 +30,11 @@ struct TakenOut {
     std::vector<Subscription> subscriptions{};
     std::vector<std::string_view> names{};
 
-    // Room for one more policy with that many listeners, so that taking it out cannot fail.
-    void reserve_one(std::size_t listeners) {
-        policies.reserve(policies.size() + 1);
-        names.reserve(names.size() + 1);
-        subscriptions.reserve(subscriptions.size() + listeners);
+    // Room for so many more policies with that many listeners, so that taking them out cannot fail.
+    void reserve(std::size_t more, std::size_t listeners) {
+        policies.reserve(policies.size() + more);
+        names.reserve(names.size() + more);
+        subscriptions.reserve(subscriptions.size() + more * listeners);
     }
 };
 
@@ -109,7 +109,16 @@ class PoliciesByName {
         }
     }
 
-    bool take_out(std::string_view name, ManagerListeners& listeners, TakenOut& taken) {
+    // Everything of taking that policy out that can fail, but for the room in TakenOut. False: unknown.
+    bool prepare(std::string_view name) {
+        const auto known = entries_.find(name);
+        if (known == entries_.end()) return false;
+        prepare(known);
+        return true;
+    }
+
+    // What was prepared. False: unknown.
+    bool take_out(std::string_view name, ManagerListeners& listeners, TakenOut& taken) noexcept {
         const auto known = entries_.find(name);
         if (known == entries_.end()) return false;
         take_out(known, listeners, taken);
@@ -128,6 +137,8 @@ class PoliciesByName {
             // Nobody can get hold of it meanwhile: the manager's own pointer is the only one and its lock is held.
             if (!idle || known.policy.use_count() > 1) continue;
             const std::string_view name = looked_at->first;
+            prepare(looked_at);
+            taken.reserve(1, listeners.count());
             take_out(looked_at, listeners, taken);
             if (++took == most) return name;
         }
@@ -140,17 +151,24 @@ class PoliciesByName {
     [[nodiscard]] const std::optional<Stats>& removed_without_series() const noexcept { return removed_; }
 
   private:
-    void take_out(typename Entries::iterator known, ManagerListeners& listeners, TakenOut& taken) {
-        const std::scoped_lock lock(listeners.mutex);
-        taken.reserve_one(listeners.all.size());
-        if (!known->second.own_series) {
-            Stats sum = removed_.value_or(Stats{});
-            add_counters(sum, known->second.policy->stats());
-            removed_ = std::move(sum);
+    void prepare(typename Entries::iterator known) {
+        if (known->second.own_series) return;
+        Stats sum = removed_.value_or(Stats{});
+        add_counters(sum, known->second.policy->stats());
+        removed_after_ = std::move(sum);
+    }
+
+    void take_out(typename Entries::iterator known, ManagerListeners& listeners, TakenOut& taken) noexcept {
+        if (known->second.own_series) {
+            --own_series_;
+        } else {
+            removed_ = std::move(removed_after_);
         }
-        own_series_ -= known->second.own_series ? 1U : 0U;
-        for (ManagerListener& listener : listeners.all)
-            listener.give_up(known->second.policy.get(), taken.subscriptions);
+        {
+            const std::scoped_lock lock(listeners.mutex);
+            for (ManagerListener& listener : listeners.all)
+                listener.give_up(known->second.policy.get(), taken.subscriptions);
+        }
         taken.names.push_back(known->first);
         taken.policies.push_back(std::move(known->second.policy));
         entries_.erase(known);
@@ -162,6 +180,7 @@ class PoliciesByName {
     std::size_t own_series_ = 0;
     Entries entries_;
     std::optional<Stats> removed_{};
+    std::optional<Stats> removed_after_{};  // what `prepare` makes of it
 };
 
 }  // namespace resilience::inline v1::detail

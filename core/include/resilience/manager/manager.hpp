@@ -92,8 +92,7 @@ class ResilienceManager {
     // shared_ptr for as long as a permit, reservation or gate of it is out. Waits for listeners that run for this
     // policy on other threads. False, or 0: unknown, nothing has changed.
     bool remove(PolicyKind kind, std::string_view name);
-    // Of every kind; how many there were. Either may throw std::bad_alloc, and the policy that could not be removed is
-    // as it was; kinds that this form had removed before are not put back.
+    // Of every kind, at once; how many there were. Either may throw std::bad_alloc and has then removed nothing.
     std::size_t remove(std::string_view name);
 
     // Removes every policy that has not been used for at least `idle_for`; how many. Call it now and then, from
