@@ -68,6 +68,16 @@ TEST(ManagerScrape, has_every_change_of_state_from_registration_on) {
     }
 }
 
+TEST(ManagerScrape, has_no_counter_of_the_process_that_falls_when_a_policy_is_removed) {
+    ResilienceManager manager;
+    const Subscription subscription = manager.on_event([](const Event&) { throw 1; });
+    manager.register_circuit_breaker("pay")->force_open();
+    manager.register_circuit_breaker("stock")->force_open();
+    EXPECT_EQ(value_of(export_metrics(manager), "resilience_listener_exceptions_total"), 2);
+    manager.remove("pay");
+    EXPECT_EQ(value_of(export_metrics(manager), "resilience_listener_exceptions_total"), 2);
+}
+
 // The counts of a histogram's buckets in the order of the text, +Inf last.
 std::vector<double> buckets_in(const std::string& text) {
     std::vector<double> counts;

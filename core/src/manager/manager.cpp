@@ -48,7 +48,7 @@ void add_stats(const Policies& policies, StatsByName<Stats>& stats, SeriesOverfl
         stats.emplace_hint(stats.end(), name, look(*entry.policy));
         if (!entry.own_series) overflow.names.emplace_back(name);
     }
-    overflow.removed = policies.removed_without_series();
+    overflow.removed = policies.removed().without_series;
 }
 
 }  // namespace
@@ -281,6 +281,10 @@ ResilienceStats ResilienceManager::stats(TimePoint now) const {
     add_stats(registry_->retries, stats.retries, stats.overflow.retries, at_now);
     stats.listener_exceptions = registry_->registrations.listener_exceptions();
     stats.events_dropped = registry_->registrations.dropped();
+    registry_->each_kind([&](const auto& policies) {
+        stats.listener_exceptions += policies.removed().listener_exceptions;
+        stats.events_dropped += policies.removed().events_dropped;
+    });
     return stats;
 }
 

@@ -173,6 +173,19 @@ TEST(ManagerEvents, exceptions_of_a_listener_are_counted_by_the_policy_that_call
     EXPECT_EQ(stats.circuit_breakers.at("b").listener_exceptions, 0U);
 }
 
+TEST(ManagerEvents, what_listeners_threw_stays_counted_when_the_policy_that_called_them_is_removed) {
+    ResilienceManager manager{"", {.max_components = 1}};
+    const Subscription subscription = manager.on_event([](const Event&) { throw 1; });
+    for (const auto* name : {"own", "beyond"}) manager.register_circuit_breaker(name)->force_open(start);
+    manager.register_bulkhead("own", 4)->set_max_concurrent(3);
+    EXPECT_EQ(manager.stats(start).listener_exceptions, 0U) << "each policy shows its own";
+    manager.remove("beyond");
+    EXPECT_EQ(manager.stats(start).listener_exceptions, 1U);
+    manager.remove("own");
+    EXPECT_EQ(manager.stats(start).listener_exceptions, 3U);
+    EXPECT_EQ(manager.stats(start).events_dropped, 0U);
+}
+
 TEST(ManagerEvents, history_begins_with_what_was_added_and_outlives_what_is_removed) {
     ResilienceManager manager{"", {.history = 8}};
     manager.register_bulkhead("a", 4)->set_max_concurrent(2);

@@ -3,6 +3,7 @@
 // The policies of one kind in a manager: made, found, removed.
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -147,23 +148,32 @@ class PoliciesByName {
 
     using Stats = decltype(std::declval<const Policy&>().stats());
 
-    // What those without series of their own counted before they were taken out.
-    [[nodiscard]] const std::optional<Stats>& removed_without_series() const noexcept { return removed_; }
+    // What is left of those that were taken out.
+    struct Removed {
+        std::optional<Stats> without_series{};  // the counters of those without series of their own
+        std::uint64_t listener_exceptions = 0;  // of all
+        std::uint64_t events_dropped = 0;
+    };
+    [[nodiscard]] const Removed& removed() const noexcept { return removed_; }
 
   private:
     void prepare(typename Entries::iterator known) {
-        if (known->second.own_series) return;
-        Stats sum = removed_.value_or(Stats{});
-        add_counters(sum, known->second.policy->stats());
-        removed_after_ = std::move(sum);
+        const Stats last = known->second.policy->stats();
+        Removed after = removed_;
+        if (!known->second.own_series) {
+            if (!after.without_series) after.without_series.emplace();
+            add_counters(*after.without_series, last);
+        }
+        if constexpr (Heard<Policy>) {
+            after.listener_exceptions += last.listener_exceptions;
+            after.events_dropped += last.events_dropped;
+        }
+        removed_after_ = std::move(after);
     }
 
     void take_out(typename Entries::iterator known, ManagerListeners& listeners, TakenOut& taken) noexcept {
-        if (known->second.own_series) {
-            --own_series_;
-        } else {
-            removed_ = std::move(removed_after_);
-        }
+        removed_ = std::move(removed_after_);
+        own_series_ -= known->second.own_series ? 1U : 0U;
         {
             const std::scoped_lock lock(listeners.mutex);
             for (ManagerListener& listener : listeners.all)
@@ -179,8 +189,8 @@ class PoliciesByName {
     std::size_t most_series_;
     std::size_t own_series_ = 0;
     Entries entries_;
-    std::optional<Stats> removed_{};
-    std::optional<Stats> removed_after_{};  // what `prepare` makes of it
+    Removed removed_{};
+    Removed removed_after_{};  // what `prepare` makes of it
 };
 
 }  // namespace resilience::inline v1::detail

@@ -44,7 +44,8 @@ struct ResilienceStats {
         SeriesOverflow<RetryStats> retries{};
     } overflow{};
 
-    // Of listeners to the manager's own events, those of EventKinds::registrations.
+    // Of listeners to the manager's own events, those of EventKinds::registrations, and of all to policies that have
+    // been removed: with those of the policies above, sums of the process that never fall.
     std::uint64_t listener_exceptions = 0;
     std::uint64_t events_dropped = 0;
 };
