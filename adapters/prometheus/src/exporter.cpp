@@ -21,7 +21,6 @@ class Parted {
         own_ = all;
         sum_ = overflow.removed.value_or(Stats{});
         for (const std::string& name : overflow.names) move_to_sum(name);
-        move_to_sum(overflow_service);  // its series would be those of the sum
     }
     [[nodiscard]] Shown<Stats> shown() const noexcept {
         return {.each = sum_ ? own_ : all_, .overflow = sum_ ? &*sum_ : nullptr};

@@ -98,14 +98,18 @@ struct ResilienceManager::Registry {
         return policies.find(name);
     }
 
-    // Two policies of one kind and name would be one series in metrics.
+    // Two policies of one kind and name would be one series in metrics, and so would a policy and the sum of others.
     template <class Policies>
     void refuse_taken(const Policies& wanted, const std::string& name) {
+        const auto refuse = [&](std::string message) {
+            throw ConfigError(std::string(wanted.words()) + ' ' + quoted_text(name),
+                              {{.field = "name", .message = std::move(message)}});
+        };
+        if (name == overflow_name) refuse("is that of the sum of policies without metrics of their own");
         each_kind([&](const auto& others) {
             const bool same = static_cast<const void*>(&others) == static_cast<const void*>(&wanted);
             if (same || others.kind() != wanted.kind() || others.find(name) == nullptr) return;
-            throw ConfigError(std::string(wanted.words()) + ' ' + quoted_text(name),
-                              {{.field = "name", .message = "is registered as a " + std::string(others.words())}});
+            refuse("is registered as a " + std::string(others.words()));
         });
     }
 

@@ -40,6 +40,25 @@ TEST(SeriesOverflow, gives_a_place_that_became_free_to_the_next_that_is_register
     EXPECT_EQ(manager.stats(start).overflow.retries.names, (Names{"b", "d"}));
 }
 
+TEST(SeriesOverflow, keeps_its_name_for_itself) {
+    ResilienceManager manager;
+    const std::string name{overflow_name};
+    EXPECT_THROW(manager.register_circuit_breaker(name), ConfigError);
+    EXPECT_THROW(manager.register_rate_limiter(name, 10, 1), ConfigError);
+    EXPECT_THROW(manager.register_keyed_rate_limiter(name, {.tiers = {{"only", 10, 1}}}), ConfigError);
+    EXPECT_THROW(manager.register_bulkhead(name, 10), ConfigError);
+    try {
+        manager.register_retry(name);
+        ADD_FAILURE() << "accepted";
+    } catch (const ConfigError& error) {
+        EXPECT_STREQ(error.what(),
+                     "retry \"overflow\":\n  name is that of the sum of policies without metrics of their own");
+    }
+    EXPECT_TRUE(manager.stats(start).retries.empty());
+    EXPECT_NE(manager.register_retry("overflow_"), nullptr);
+    EXPECT_EQ(CircuitBreaker(name).name(), name) << "without a manager there is no sum";
+}
+
 TEST(SeriesOverflow, keeps_what_removed_policies_counted) {
     ResilienceManager manager{"", {.max_components = 1}};
     manager.register_bulkhead("own", 1);

@@ -8,8 +8,9 @@
 //     std::cout << manager.stats().circuit_breakers.at("payment_api").requests;
 //
 // A name belongs to one policy of each kind: a breaker and a bulkhead may both be "payment_api"; a rate limiter and a
-// keyed one, which are of one kind, may not. A policy is registered
-// until it is removed or expires; one that is removed, or whose manager is gone, lives on in the hands that hold it.
+// keyed one, which are of one kind, may not. No policy may be called "overflow", as metrics call the sum of those that
+// have none of their own (manager/series_overflow.hpp). A policy is registered until it is removed or expires; one that
+// is removed, or whose manager is gone, lives on in the hands that hold it.
 //
 // Threads: every member may be called from any thread. Registration and look-up take a short lock, which calls never
 // take: a registered policy is used through its shared_ptr without the manager. No listener and no other user code runs

@@ -16,9 +16,13 @@
 #include <resilience/policies/rate_limiter_config.hpp>
 #include <resilience/policies/retry_config.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace resilience::inline v1 {
+
+// What the sum is called where each of the others bears its policy's name. No policy of a manager is called so.
+inline constexpr std::string_view overflow_name = "overflow";
 
 template <class Stats>
 struct SeriesOverflow {

@@ -34,6 +34,7 @@
 #include <resilience/base/time.hpp>
 #include <resilience/manager/health.hpp>
 #include <resilience/manager/manager.hpp>
+#include <resilience/manager/series_overflow.hpp>
 #include <resilience/manager/stats.hpp>
 #include <string>
 #include <string_view>
@@ -45,9 +46,8 @@ namespace resilience::inline v1 {
 // What to answer a scrape with. The text is in format 0.0.4 only: OpenMetrics does not allow the untyped family's name.
 inline constexpr std::string_view metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
 
-// The `service` of the policies that are shown as one sum. One that bears this name itself is part of the sum as soon
-// as there is one.
-inline constexpr std::string_view overflow_service = "overflow";
+// The `service` of the policies that are shown as one sum. A manager lets no policy be called so.
+inline constexpr std::string_view overflow_service = overflow_name;
 
 struct MetricsConfig {
     // The upper edges of the histograms' buckets, beside +Inf; order and repetitions do not matter. Edges of
