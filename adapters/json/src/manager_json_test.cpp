@@ -33,7 +33,8 @@ TEST(ManagerJson, reconciles_and_tells_why_in_words) {
     EXPECT_GE(document["uptime_seconds"], 0);
     EXPECT_EQ(pay["state"], "open");
     EXPECT_EQ(pay["requests_total"], 3);
-    EXPECT_EQ(pay["rejected_total"], (Parsed{{"circuit_open", 1}, {"half_open_full", 0}, {"forced_open", 0}}));
+    EXPECT_EQ(pay["rejected_total"],
+              (Parsed{{"circuit_open", 1}, {"half_open_full", 0}, {"forced_open", 0}, {"throttled", 0}}));
     EXPECT_EQ(pay["failure_total"], 2);
     EXPECT_EQ(pay["transitions_total"]["closed_to_open"], 1);
     EXPECT_EQ(pay["transitions_total"]["half_open_to_closed"], 0);

@@ -60,12 +60,10 @@ Json latency_json(const std::optional<LatencyPicture>& latency) {
 }
 
 Json rejected_json(const CircuitBreakerStats::Rejected& rejected) {
-    Json by_reason{{"circuit_open", rejected.circuit_open},
-                   {"half_open_full", rejected.half_open_full},
-                   {"forced_open", rejected.forced_open}};
-    // Only a breaker with a ramp after recovery ever has any.
-    if (rejected.throttled > 0) by_reason["throttled"] = rejected.throttled;
-    return by_reason;
+    return {{"circuit_open", rejected.circuit_open},
+            {"half_open_full", rejected.half_open_full},
+            {"forced_open", rejected.forced_open},
+            {"throttled", rejected.throttled}};
 }
 
 Json without_health_probes(const CircuitBreakerStats& stats, Criticality criticality) {

@@ -101,7 +101,7 @@ TEST(StatsJson, has_the_promised_keys_in_order) {
                                        "circuit_breakers", "rate_limiters", "bulkheads", "retries"}));
     EXPECT_EQ(keys_of(document["health"]), (Keys{"status", "ready", "open_circuits", "max_open_circuits", "reasons"}));
     EXPECT_EQ(keys_of(document["circuit_breakers"]["payment_api"]["rejected_total"]),
-              (Keys{"circuit_open", "half_open_full", "forced_open"}));
+              (Keys{"circuit_open", "half_open_full", "forced_open", "throttled"}));
     EXPECT_EQ(keys_of(document["rate_limiters"]["payment_api"]["rejected_total"]),
               (Keys{"rate_limited", "exceeds_capacity", "queue_full", "queue_timeout", "deadline_exceeded", "cancelled",
                     "shutting_down"}));

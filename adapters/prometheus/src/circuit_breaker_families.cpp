@@ -82,19 +82,15 @@ void add_states(const FamilySink& sink, const Shown<BreakerStats>& breakers) {
 
 void add_rejections(const FamilySink& sink, const Shown<BreakerStats>& breakers) {
     Family family{"circuit_breaker_rejections_total", "Attempts not admitted.", MetricType::Counter,
-                  breakers.size() * 3};
+                  breakers.size() * 4};
     breakers.each_with_counters([&](std::string_view name, const BreakerStats& stats) {
         const std::pair<RejectionReason, std::uint64_t> counts[] = {
             {RejectionReason::circuit_open, stats.rejected.circuit_open},
             {RejectionReason::half_open_full, stats.rejected.half_open_full},
-            {RejectionReason::forced_open, stats.rejected.forced_open}};
+            {RejectionReason::forced_open, stats.rejected.forced_open},
+            {RejectionReason::throttled, stats.rejected.throttled}};
         for (const auto& [reason, number] : counts) {
             family.add(count(number), {{"service", name}, {"reason", to_string(reason)}});
-        }
-        // Only a breaker with a ramp after recovery ever has any.
-        if (stats.rejected.throttled > 0) {
-            family.add(count(stats.rejected.throttled),
-                       {{"service", name}, {"reason", to_string(RejectionReason::throttled)}});
         }
     });
     std::move(family).move_to(sink);

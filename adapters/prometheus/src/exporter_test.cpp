@@ -228,6 +228,7 @@ TEST(Exporter, has_all_but_ratios_from_registration_on) {
          {R"(circuit_breaker_rejections_total{service="pay",reason="circuit_open"})",
           R"(circuit_breaker_rejections_total{service="pay",reason="half_open_full"})",
           R"(circuit_breaker_rejections_total{service="pay",reason="forced_open"})",
+          R"(circuit_breaker_rejections_total{service="pay",reason="throttled"})",
           R"(circuit_breaker_failures{service="pay"})", R"(circuit_breaker_not_closed_seconds{service="pay"})",
           R"(circuit_breaker_retry_after_seconds{service="pay"})",
           R"(circuit_breaker_oldest_probe_seconds{service="pay"})", R"(rate_limiter_rejections_total{service="pay"})",

@@ -24,7 +24,7 @@
 //  - A ratio that does not exist has no series, never NaN. A family without series is left out whole.
 //
 // Callable from any thread. Cost: one `manager.stats()`, which takes no lock of a call path, and the text: 10 to 15 ms
-// for 1,000 circuit breakers (32,000 series, 2.9 MB) in an optimized build. Through an exposer, prometheus-cpp writes
+// for 1,000 circuit breakers (34,000 series, 3.1 MB) in an optimized build. Through an exposer, prometheus-cpp writes
 // the text and takes three times as long. Counters are exact to 2^53, where the format's doubles end.
 
 #include <prometheus/collectable.h>
