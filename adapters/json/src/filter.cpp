@@ -17,11 +17,14 @@ std::size_t next_character(std::string_view text, std::size_t at) noexcept {
 }
 
 template <class Stats>
-void keep(StatsByName<Stats>& policies, bool kind_asked, std::string_view glob) {
+void keep(StatsByName<Stats>& policies, SeriesOverflow<Stats>& overflow, bool kind_asked, std::string_view glob) {
     if (!kind_asked) {
         policies.clear();
+        overflow = {};
     } else if (!glob.empty()) {
         std::erase_if(policies, [glob](const auto& entry) { return !matches_glob(entry.first, glob); });
+        std::erase_if(overflow.names, [glob](const auto& name) { return !matches_glob(name, glob); });
+        overflow.removed.reset();
     }
 }
 
@@ -61,11 +64,12 @@ bool matches_glob(std::string_view text, std::string_view glob) noexcept {
 
 ResilienceStats filter(ResilienceStats stats, std::string_view name_glob, std::string_view kind) {
     const auto asked = [kind](std::string_view section) { return kind.empty() || kind == section; };
-    keep(stats.circuit_breakers, asked("circuit_breakers"), name_glob);
-    keep(stats.rate_limiters, asked("rate_limiters"), name_glob);
-    keep(stats.keyed_rate_limiters, asked("rate_limiters"), name_glob);
-    keep(stats.bulkheads, asked("bulkheads"), name_glob);
-    keep(stats.retries, asked("retries"), name_glob);
+    auto& overflow = stats.overflow;
+    keep(stats.circuit_breakers, overflow.circuit_breakers, asked("circuit_breakers"), name_glob);
+    keep(stats.rate_limiters, overflow.rate_limiters, asked("rate_limiters"), name_glob);
+    keep(stats.keyed_rate_limiters, overflow.keyed_rate_limiters, asked("rate_limiters"), name_glob);
+    keep(stats.bulkheads, overflow.bulkheads, asked("bulkheads"), name_glob);
+    keep(stats.retries, overflow.retries, asked("retries"), name_glob);
     return stats;
 }
 

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <resilience/json/filter.hpp>
+#include <resilience/manager/manager.hpp>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -103,6 +105,29 @@ TEST(Filter, of_an_unknown_kind_leaves_nothing) {
     const auto left = filter(of_every_kind(), "", "bulkhead");
     EXPECT_TRUE(left.circuit_breakers.empty() && left.rate_limiters.empty() && left.bulkheads.empty() &&
                 left.retries.empty());
+}
+
+TEST(Filter, leaves_no_name_in_the_overflow_that_it_took_out_of_the_stats) {
+    ResilienceManager manager{"", {.max_components = 1}};
+    for (const auto* name : {"own", "pay_a", "pay_b", "stock"}) manager.register_bulkhead(name, 1);
+    for (const auto* name : {"own", "pay_a", "gone"}) manager.register_retry(name);
+    manager.remove(PolicyKind::bulkhead, "pay_b");
+    const ResilienceStats all = manager.stats();
+    ASSERT_TRUE(all.overflow.bulkheads.removed);
+
+    const ResilienceStats bulkheads = filter(all, "", "bulkheads");
+    EXPECT_EQ(bulkheads.overflow.bulkheads.names, (std::vector<std::string>{"pay_a", "stock"}));
+    EXPECT_TRUE(bulkheads.overflow.bulkheads.removed) << "a whole kind keeps its whole sum";
+    EXPECT_TRUE(bulkheads.overflow.retries.names.empty());
+
+    const ResilienceStats pay = filter(all, "pay_*");
+    EXPECT_EQ(pay.overflow.bulkheads.names, (std::vector<std::string>{"pay_a"}));
+    EXPECT_FALSE(pay.overflow.bulkheads.removed) << "nobody knows whose they were";
+    EXPECT_EQ(pay.overflow.retries.names, (std::vector<std::string>{"pay_a"}));
+
+    const ResilienceStats none = filter(all, "", "no_kind");
+    EXPECT_TRUE(none.overflow.bulkheads.names.empty());
+    EXPECT_FALSE(none.overflow.bulkheads.removed);
 }
 
 }  // namespace

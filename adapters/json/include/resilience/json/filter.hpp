@@ -26,7 +26,8 @@ inline constexpr std::array<std::string_view, 4> stats_kinds = {"circuit_breaker
 [[nodiscard]] bool matches_glob(std::string_view text, std::string_view glob) noexcept;
 
 // What is left of `stats` when only policies of that kind whose name matches that glob stay. An empty glob or an empty
-// kind lets all pass; an unknown kind leaves no policy. `service`, `taken` and `uptime` stay.
+// kind lets all pass; an unknown kind leaves no policy. `service`, `taken` and `uptime` stay. What removed policies
+// counted for the overflow stays with a kind as a whole: nobody knows what they were called.
 //
 // Judge health before you filter: what is left out is still open.
 [[nodiscard]] ResilienceStats filter(ResilienceStats stats, std::string_view name_glob, std::string_view kind = {});
