@@ -101,10 +101,12 @@ class ResilienceManager {
     // not by calls: a policy that was never seen by a sweep is looked at for the first time and stays, so that it goes
     // between `idle_for` and one interval of sweeping later. Never removed, however long:
     //  - what somebody else holds a shared_ptr of (a pipeline it was given to does);
-    //  - what has a call in flight, a waiter, a sleeping retry, a partition, an operation or a health probe;
-    //  - what a fresh one would differ from: a circuit that is open or under a lever, a bucket that is not full, a key
-    //    that is assigned or not full, a configuration, rate, tier or limit that was changed, a policy that was closed.
-    // The gate of a key (KeyedRateLimiter::for_key) holds nothing: keep the limiter's shared_ptr beside it.
+    //  - what has a permit out, a waiter, a sleeping retry, a partition, an operation or a health probe;
+    //  - what somebody would miss: a circuit that is open or under a lever, a bucket that is not full, a key that is
+    //    assigned or not full, a configuration, rate, tier or limit that was changed, a policy that was closed.
+    // Nobody counts the attempts that run inside a retry, the reservations of a RateLimiter and the gates of keys
+    // (KeyedRateLimiter::for_key): keep the policy's shared_ptr beside them. What a closed or half-open circuit has
+    // seen so far is forgotten with it.
     // Out of memory half-way it throws std::bad_alloc; those that are gone by then have been told of.
     // Reads the stats of every policy under the manager's lock; the number of names is bounded as in base/names.hpp,
     // and expired names count there for ever.

@@ -8,6 +8,7 @@
 //     }
 //
 // The sum never falls while the manager lives: what was counted by a policy that has since been removed stays in it.
+// Only the latencies of a breaker whose record_latency is switched off leave it.
 
 #include <optional>
 #include <resilience/policies/bulkhead_config.hpp>
