@@ -176,10 +176,12 @@ function breakerRow(name, breaker) {
     number(count(breaker.failure_total)), refused(breaker.rejected_total)];
 }
 
-// A keyed limiter has no tokens of its own: its keys have, as many as its tiers say.
+// A keyed limiter has no tokens of its own: its keys have, as many as its tiers say. One that is full and lets an idle
+// key go for each new one is well.
 function keyedLimiterRow(name, limiter) {
   const full = limiter.keys.held >= limiter.keys.max;
-  return [name, [full ? '■ full of keys' : '● has room', full ? 'refused' : 'ok'],
+  const refuses = full && limiter.keys.when_full === 'refuse_new';
+  return [name, [refuses ? '■ full of keys' : full ? '● full of keys' : '● has room', refuses ? 'refused' : 'ok'],
     number(count(limiter.keys.held) + ' of ' + count(limiter.keys.max) + ' keys'), number('–'), number('–'),
     number('–'), number(count(limiter.requests_total)), number(count(limiter.admitted_total)),
     refused(limiter.rejected_total)];

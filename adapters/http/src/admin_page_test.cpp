@@ -6,6 +6,7 @@
 #include <chrono>
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
+#include <resilience/policies/keyed_rate_limiter.hpp>
 #include <resilience/policies/rate_limiter.hpp>
 #include <string>
 
@@ -116,6 +117,22 @@ TEST_F(AdminPage, shows_what_is_full_and_what_is_empty_and_what_comes_later) {
         expect_soon(rows_of("rate_limiters"), "search ■ empty");
     }
     expect_soon(rows_of("bulkheads"), "pool ● has room");
+    expect_no_trouble();
+}
+
+TEST_F(AdminPage, shows_a_limiter_that_is_full_of_keys_as_well_unless_it_refuses_new_ones) {
+    for (const WhenFull when_full : {WhenFull::evict_idle, WhenFull::refuse_new}) {
+        const auto* name = when_full == WhenFull::refuse_new ? "refuses" : "evicts";
+        const auto limiter = manager.register_keyed_rate_limiter(
+            name, {.tiers = {{"only", 10, 0.001}}, .max_keys = 1, .when_full = when_full});
+        EXPECT_TRUE(limiter->acquire("alice"));
+    }
+    open();
+    expect_soon(rows_of("rate_limiters"), "evicts ● full of keys | refuses ■ full of keys");
+    expect_soon(
+        "[...document.querySelectorAll('[aria-labelledby=rate_limiters] tbody tr')]"
+        ".map((row) => row.cells[1].className).join()",
+        "ok,refused");
     expect_no_trouble();
 }
 

@@ -44,6 +44,7 @@ TEST(KeyedJson, is_an_entry_of_rate_limiters_with_keys) {
         {"/returned_tokens_total", 0},
         {"/keys/held", 2},
         {"/keys/max", 1000},
+        {"/keys/when_full", "evict_idle"},
         {"/keys/reserved", 1},
         {"/keys/evicted_live_total", 0},
         {"/keys/tiers/bronze", {{"capacity", 10}, {"refill_rate_per_second", 2.5}}},

@@ -163,6 +163,7 @@ Json keys_json(const KeyedRateLimiterStats& stats) {
     }
     return {{"held", stats.keys},
             {"max", stats.max_keys},
+            {"when_full", stats.when_full == WhenFull::refuse_new ? "refuse_new" : "evict_idle"},
             {"reserved", stats.keys_reserved},
             {"bytes", stats.bytes},
             {"evicted_full_total", stats.evicted_full_total},

@@ -110,6 +110,7 @@ TEST(ManagerOfKeyed, shows_tiers_and_names_keys_only_when_asked_to) {
         EXPECT_EQ(shown.requests, 7U);
         EXPECT_EQ(shown.rejected.exceeds_capacity, 1U);
         EXPECT_EQ(shown.tiers, metals().tiers);
+        EXPECT_EQ(shown.when_full, metals().when_full);
         ASSERT_EQ(shown.hottest.size(), hottest);
         if (hottest != 0) {
             EXPECT_EQ(shown.hottest[0].admitted, 3U) << "bob's";
@@ -117,6 +118,11 @@ TEST(ManagerOfKeyed, shows_tiers_and_names_keys_only_when_asked_to) {
         }
     }
     EXPECT_THROW(ResilienceManager("shop", {.hottest_keys = 101}), ConfigError);
+    ResilienceManager manager;
+    KeyedRateLimiterConfig strict = metals();
+    strict.when_full = WhenFull::refuse_new;
+    manager.register_keyed_rate_limiter("strict", strict);
+    EXPECT_EQ(manager.stats(start).keyed_rate_limiters.at("strict").when_full, WhenFull::refuse_new);
 }
 
 TEST(ManagerOfKeyed, a_picture_that_does_not_reconcile_is_noticed) {

@@ -35,8 +35,9 @@ void refuse_bad(const ManagerConfig& config) {
     problems.throw_if_any();
 }
 
-KeyedRateLimiterStats picture_of(const KeyedRateLimiter& limiter, std::size_t hottest) {
+KeyedRateLimiterStats picture_of(const KeyedRateLimiter& limiter, WhenFull when_full, std::size_t hottest) {
     KeyedRateLimiterStats stats = limiter.stats();
+    stats.when_full = when_full;
     stats.tiers = limiter.tiers();
     if (hottest != 0) stats.hottest = limiter.hottest(hottest);
     return stats;
@@ -45,7 +46,7 @@ KeyedRateLimiterStats picture_of(const KeyedRateLimiter& limiter, std::size_t ho
 template <class Policies, class Stats, class Look>
 void add_stats(const Policies& policies, StatsByName<Stats>& stats, SeriesOverflow<Stats>& overflow, Look look) {
     for (const auto& [name, entry] : policies.entries()) {
-        stats.emplace_hint(stats.end(), name, look(*entry.policy));
+        stats.emplace_hint(stats.end(), name, look(entry));
         if (!entry.own_series) overflow.names.emplace_back(name);
     }
     overflow.removed = policies.removed().without_series;
@@ -276,11 +277,13 @@ ResilienceStats ResilienceManager::stats(TimePoint now) const {
     stats.taken = std::chrono::system_clock::now();
     stats.uptime = time_between(registry_->made, Clock::now());
     const std::shared_lock lock(registry_->mutex);
-    const auto at_now = [now](const auto& policy) { return policy.stats(now); };
+    const auto at_now = [now](const auto& entry) { return entry.policy->stats(now); };
     add_stats(registry_->circuit_breakers, stats.circuit_breakers, stats.overflow.circuit_breakers, at_now);
     add_stats(registry_->rate_limiters, stats.rate_limiters, stats.overflow.rate_limiters, at_now);
     add_stats(registry_->keyed_rate_limiters, stats.keyed_rate_limiters, stats.overflow.keyed_rate_limiters,
-              [this](const KeyedRateLimiter& limiter) { return picture_of(limiter, registry_->hottest_keys); });
+              [this](const auto& entry) {
+                  return picture_of(*entry.policy, entry.registered.when_full, registry_->hottest_keys);
+              });
     add_stats(registry_->bulkheads, stats.bulkheads, stats.overflow.bulkheads, at_now);
     add_stats(registry_->retries, stats.retries, stats.overflow.retries, at_now);
     stats.listener_exceptions = registry_->registrations.listener_exceptions();

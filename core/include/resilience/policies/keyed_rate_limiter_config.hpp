@@ -90,7 +90,8 @@ struct KeyedRateLimiterStats {
     std::size_t keys_reserved = 0;
     std::uint64_t returned_tokens = 0;
     std::uint64_t surplus_tokens = 0;
-    // In the picture of a manager only; the second where ManagerConfig::hottest_keys says so.
+    // In the picture of a manager only; the last where ManagerConfig::hottest_keys says so.
+    WhenFull when_full = WhenFull::evict_idle;
     std::vector<KeyTierConfig> tiers{};
     std::vector<HotKey> hottest{};
 };
