@@ -118,10 +118,12 @@ struct AdminServer::Running {
         pthread_sigmask(SIG_SETMASK, &before, nullptr);
     }
 
-    // An exception that gets here is a bad_alloc of one connection: that one ends, the server goes on.
+    // An exception that gets here is a bad_alloc of one connection: that one ends, the server goes on. Of the next
+    // accept: it is asked for again.
     void run() {
         while (!io.stopped()) {
             try {
+                if (!accepting) accept();
                 io.run();
             } catch (const std::exception&) {
                 continue;
@@ -131,14 +133,20 @@ struct AdminServer::Running {
 
     void accept() {
         acceptor.async_accept([this](const error_code& error, tcp::socket socket) {
+            accepting = false;
             if (error) {
                 pause.expires_after(accept_pause);
-                pause.async_wait([this](const error_code&) { accept(); });
+                pause.async_wait([this](const error_code&) {
+                    accepting = false;
+                    accept();
+                });
+                accepting = true;
                 return;
             }
             welcome(std::move(socket));
             accept();
         });
+        accepting = true;
     }
 
     // What one client cannot be given must not keep the next from being accepted.
@@ -155,6 +163,7 @@ struct AdminServer::Running {
     const AdminServerConfig config;
     detail::AdminRoutes routes;
     std::size_t served = 0, turned_away = 0;
+    bool accepting = false;  // a connection is waited for, or the end of the pause before
     asio::io_context io{1};
     asio::steady_timer pause{io};
     tcp::acceptor acceptor;

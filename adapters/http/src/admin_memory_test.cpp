@@ -1,0 +1,61 @@
+// What the admin server does when memory runs out on its thread.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <stdexcept>
+
+#include "admin_server_fixture.hpp"
+
+namespace {
+
+thread_local bool on_the_server = false;
+std::atomic<long> until_one_fails{-1};  // allocations of the server's thread that still succeed; -1: none fails
+
+}  // namespace
+
+// Asio takes the memory of its operations from here.
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+    if (on_the_server && until_one_fails >= 0 && until_one_fails-- == 0) return nullptr;
+    void* memory = nullptr;
+    return posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
+}
+
+namespace {
+
+using namespace resilience;
+using namespace resilience::testing_http;
+
+struct AdminMemory : AdminServerTest {
+    // A server whose thread is known to be one.
+    void start_marked() {
+        start(any_port(), {{.method = "GET", .path_prefix = "/mark", .answer = [](const HttpQuestion&) {
+                                on_the_server = true;
+                                return HttpAnswer{};
+                            }}});
+        EXPECT_EQ(ask("GET", "/mark").status, 200);
+    }
+};
+
+TEST_F(AdminMemory, goes_on_whichever_allocation_of_its_operations_fails) {
+    bool failed = true;
+    for (long succeed = 0; failed; ++succeed) {
+        start_marked();
+        until_one_fails = succeed;
+        try {
+            static_cast<void>(ask("GET", "/livez", "Connection: close\r\n"));
+        } catch (const std::runtime_error&) {
+            // The connection whose operation it was may end.
+        }
+        failed = until_one_fails < 0;
+        until_one_fails = -1;
+        EXPECT_EQ(ask("GET", "/livez").status, 200) << succeed;
+        EXPECT_EQ(ask("GET", "/livez").status, 200) << succeed;
+        server.reset();
+        EXPECT_TRUE(failed || succeed > 0) << "nothing is allocated here";
+    }
+}
+
+}  // namespace
