@@ -16,11 +16,11 @@
 // Forgetting. A policy goes when nobody else holds it, it is at rest, and its key was not asked for during `idle`. At
 // rest is a breaker that is closed, as are its operations, with no permit out and no lever that will end (or only
 // measures, if it began so); a bulkhead with no permit out, nobody waiting and no partition. What is not at rest never
-// goes, whatever it costs: an open circuit is not forgotten by asking for other hosts. Only one whose open time is over
-// and that nobody has asked for during `idle` goes as well, for else hosts that are gone would hold their places for
-// good. With its breaker a key loses its window, so `idle` is best longer than that. A few places are looked at with
-// each new key, more by sweep(). At `max_keys` a new key makes room: of the next 64 places of its shard the one that was
-// not asked for longest goes if it is at rest and nobody holds it (`evicted_early_total`); else, or with
+// goes, whatever it costs: an open circuit is not forgotten by asking for other hosts. Only one whose open time is
+// over and that nobody has asked for during `idle` goes as well, for else hosts that are gone would hold their places
+// for good. With its breaker a key loses its window, so `idle` is best longer than that. A few places are looked at
+// with each new key, more by sweep(). At `max_keys` a new key makes room: of the next 64 places of its shard the one
+// that was not asked for longest goes if it is at rest and nobody holds it (`evicted_early_total`); else, or with
 // WhenFull::refuse_new, the new key is refused.
 //
 // A permit does not hold its policy: who takes permits from at() keeps the pointer until they have ended. Permits of
