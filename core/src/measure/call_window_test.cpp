@@ -70,6 +70,12 @@ TEST(CallWindow, TW_13_keeps_the_newest_results_in_order_when_its_length_changes
         record(before, row.calls);
         after.take_over(before);
         EXPECT_EQ(results(after), row.kept);
+        // And it is as long as it says, whatever it was filled from.
+        const std::size_t room = row.after - row.kept.size();
+        record(after, std::string(room, 's'));
+        EXPECT_EQ(results(after), std::string(row.kept) + std::string(room, 's'));
+        record(after, "f");
+        EXPECT_EQ(results(after), std::string(row.kept).substr(1) + std::string(room, 's') + "f");
     }
 }
 

@@ -47,10 +47,12 @@ const std::vector<Row> rows{
          s.half_open();
          s.force_closed();
          s.force_closed();
+         s.metrics_only();
+         s.metrics_only();
          s.reset();
          s.reset();
          EXPECT_EQ(to, (std::vector{CircuitState::open, CircuitState::half_open, CircuitState::forced_closed,
-                                    CircuitState::closed}))
+                                    CircuitState::metrics_only, CircuitState::closed}))
              << "repeats are silent";
      }},
     {"MN_9",

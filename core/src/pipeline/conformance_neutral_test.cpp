@@ -36,7 +36,7 @@ const std::vector<Row> neutral{
          EXPECT_EQ(s.stats().half_open.successes, 1U);
      }},
     {"NL_5",
-     {},
+     {.consecutive_failures = 3},
      [](Scenario& s) {
          s.run("III SSS FF");
          const CircuitBreakerStats stats = s.stats();
@@ -45,6 +45,8 @@ const std::vector<Row> neutral{
          EXPECT_EQ(stats.success, 3U);
          EXPECT_EQ(stats.failure, 2U);
          EXPECT_EQ(stats.window.requests, 5U);
+         EXPECT_EQ(stats.window.consecutive_failures, 2U);
+         EXPECT_EQ(s.run("IIIF").state(), CircuitState::open) << "what is ignored does not end a row";
      }},
     {"NL_19",
      {.failure_threshold = 0.5, .min_requests = 5},

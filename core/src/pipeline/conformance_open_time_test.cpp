@@ -81,15 +81,6 @@ const std::vector<Row> rows{
              EXPECT_EQ(s.state(), CircuitState::metrics_only) << "whatever fails";
          }
      }},
-    {"MN_7_metrics_only",
-     {},
-     [](Scenario& s) {
-         int changes = 0;
-         const auto listening = s.breaker().on_event([&](const Event&) { ++changes; });
-         s.metrics_only();
-         s.metrics_only();
-         EXPECT_EQ(changes, 1) << "repeats are silent";
-     }},
     {"MN_13_closed", {}, [](Scenario& s) { EXPECT_EQ(s.state(), CircuitState::closed); }},
     {"MN_13_open",
      {.timeout = 5s, .initial_state = CircuitState::open},

@@ -96,6 +96,7 @@ struct Observed {
     CallReport report;
     RetryStats stats;
     std::optional<Reply> answer;
+    TimePoint ended;
 
     explicit Observed(const Row& described) {
         Run run;
@@ -109,6 +110,7 @@ struct Observed {
             return described.replies[std::min(started.size(), described.replies.size()) - 1];
         });
         if (result) answer = *result;
+        ended = run.now();
         for (std::size_t i = 1; i < started.size(); ++i) sleeps.push_back(started[i] - started[i - 1]);
         stats = retry.stats();
     }
@@ -128,6 +130,7 @@ void holds(const Row& described) {
     Duration slept{};
     for (const Duration sleep : described.sleeps) slept += sleep;
     EXPECT_EQ(seen.report.waited_in_backoff, slept);
+    EXPECT_EQ(seen.ended - for_tests::origin(), slept) << "nobody waits for an attempt that will not be";
     EXPECT_EQ(seen.stats.calls, 1U);
     EXPECT_EQ(seen.stats.attempts, described.attempts);
     EXPECT_EQ(seen.stats.retries, described.attempts - 1);
@@ -219,6 +222,8 @@ TYPED_TEST(RetryConformance, RT_21_cancelled_while_running_a_retryable_value_is_
     Pipeline guarded{classify(JudgeReply{}), retry, breaker};
     int attempts = 0;
     CallReport report;
+    int told = 0;
+    const auto listening = retry.on_event([&](const Event&) { ++told; }, EventKinds::all);
     auto answer = this->run.execute(guarded, CallOptions{.report = &report}, source.get_token(), [&] {
         ++attempts;
         source.request_stop();
@@ -227,6 +232,8 @@ TYPED_TEST(RetryConformance, RT_21_cancelled_while_running_a_retryable_value_is_
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().reason, RejectionReason::cancelled);
     EXPECT_EQ(attempts, 1);
+    EXPECT_EQ(told, 0) << "no retry is told of that will not be";
+    EXPECT_EQ(retry.stats().retries, 0U);
     EXPECT_EQ(report.retry_stopped, RetryStop::cancelled);
     const auto stats = breaker.stats(this->run.now());
     EXPECT_EQ(stats.failure, 0U) << "a caller that gave up is nobody's failure";
@@ -274,6 +281,7 @@ TYPED_TEST(RetryConformance, RT_39_a_breaker_about_to_probe_is_waited_for) {
     ASSERT_TRUE(answer);
     ASSERT_EQ(started.size(), 1U);
     EXPECT_GE(started[0] - asked, 15ms);
+    EXPECT_LE(started[0] - asked, 20ms) << "one sleep, the retry's own";
     EXPECT_EQ(breaker.state(this->run.now()), CircuitState::closed);
 }
 

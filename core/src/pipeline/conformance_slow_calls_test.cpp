@@ -93,12 +93,17 @@ const std::vector<Row> rows{
       .slow_call_duration = 100ms,
       .slow_call_ratio = 0.5},
      [](Scenario& s) {
-         s.run("FF SSSS");
-         for (int call = 0; call < 5; ++call) {
+         TransitionCause cause{};
+         const auto listening = s.breaker().on_event([&](const Event& event) { cause = event.cause; });
+         s.run("FF SS");
+         for (int call = 0; call < 6; ++call) {
              EXPECT_EQ(s.state(), CircuitState::closed);
              s.take('S', 101ms);
          }
-         EXPECT_EQ(s.take('S', 101ms).state(), CircuitState::open) << "6 of 12 are slow, 2 of 12 failed";
+         EXPECT_EQ(s.state(), CircuitState::open);
+         EXPECT_EQ(cause, TransitionCause::slow_ratio);
+         EXPECT_EQ(s.stats().window.failure_ratio, 0.2);
+         EXPECT_EQ(s.stats().window.slow_ratio, 0.6);
      }},
     {"SL_11",
      {.failure_threshold = 0.5,
