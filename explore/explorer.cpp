@@ -44,6 +44,7 @@ class Explorer {
     void fail(const char* what) {
         if (failure_ == nullptr) failure_ = what;
     }
+    void note() { noted_ = true; }
     void lock(const ExplorerMutex& mutex) { held_.push_back(&mutex); }
     void unlock(const ExplorerMutex& mutex) { std::erase(held_, &mutex); }
 
@@ -80,6 +81,7 @@ class Explorer {
     int running_ = -1;
     jmp_buf scheduler_{};
     const char* failure_ = nullptr;
+    bool noted_ = false;
     std::vector<const ExplorerMutex*> held_;
     std::vector<Node> path_;
     bool at_top_ = false;  // the scene is in the last state of the path
@@ -216,6 +218,7 @@ Exploration Explorer::explore(const Program& program, std::uint64_t bound, State
     if (!stacks_made_) make_stacks();
     program_ = &program;
     failure_ = nullptr;
+    noted_ = false;
     path_.clear();
     known_.clear();
     Exploration result;
@@ -244,6 +247,7 @@ Exploration Explorer::explore(const Program& program, std::uint64_t bound, State
         }
     }
     result.states = known_.size();
+    result.noted = noted_;
     result.complete = path_.empty() && failure_ == nullptr;
     if (failure_ != nullptr) describe(result);
     return result;
@@ -258,6 +262,8 @@ Exploration explore(const Program& program, std::uint64_t bound, States states) 
 void require(bool holds, const char* what) {
     if (!holds) explorer().fail(what);
 }
+
+void note_named_case() { explorer().note(); }
 
 void before_operation(const ExplorerMutex* wanted, const std::uint64_t* count, std::uint64_t seen) {
     if (explorer().running() != nullptr) explorer().hand_over(wanted, count, seen);

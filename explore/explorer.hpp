@@ -46,10 +46,14 @@ struct Exploration {
     std::string failure{};    // what failed first, empty if nothing did
     std::string schedule{};   // the threads in the order in which they went on, up to there
     std::size_t longest = 0;  // steps of the longest interleaving
+    bool noted = false;       // some interleaving came to what a scene notes
 };
 
 // Ends the exploration as failed, with these words and the schedule. From inside a scene only.
 void require(bool holds, const char* what);
+
+// An interleaving came to a case that a header names as left open. The exploration goes on.
+void note_named_case();
 
 // What the thread keeps from here on stands in the scene: it starts afresh, and states that differ only in what it has
 // seen before become one. Said too early, interleavings are missed.

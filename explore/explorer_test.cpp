@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "explorer_atomics.hpp"
+#include "parts.hpp"
 
 namespace resilience::exploring {
 namespace scenes {
@@ -105,6 +106,16 @@ struct ForgottenSleeper : Sleeper {
     ForgottenSleeper() { notify = false; }
 };
 
+// A named case of the lost update; what else goes wrong is no part of it.
+template <int Least, bool Reachable>
+struct NamedLostUpdate : LostUpdate {
+    void check() {
+        const std::uint64_t value = word.load(std::memory_order_relaxed);
+        require(value >= Least, "less than the named case");
+        if (Reachable && value == 1) note_named_case();
+    }
+};
+
 }  // namespace scenes
 
 namespace {
@@ -161,6 +172,16 @@ TEST(Explorer, finds_a_deadlock_and_only_where_there_is_one) {
 TEST(Explorer, wakes_who_waits_for_a_condition_and_misses_nobody_who_is_not_called) {
     EXPECT_TRUE(explore<Sleeper>().complete);
     EXPECT_EQ(explore<ForgottenSleeper>().failure, "deadlock: no thread can go on");
+}
+
+TEST(Explorer, explores_everything_although_a_named_case_is_reached) {
+    const Exploration found = reached<NamedLostUpdate<1, true>>();
+    EXPECT_TRUE(found.complete);
+    EXPECT_EQ(interleavings(found), 6U);
+    EXPECT_EQ((reached<NamedLostUpdate<2, true>>().failure), "less than the named case") << "the case hides nothing";
+    const Exploration missed = reached<NamedLostUpdate<1, false>>();
+    EXPECT_FALSE(missed.complete);
+    EXPECT_EQ(missed.failure, "the case that a header names was not reached");
 }
 
 TEST(Explorer, says_so_when_it_met_its_bound) {
