@@ -109,6 +109,22 @@ struct AChangeCarriesAFraction {
     }
 };
 
+// At 16.67/s, where the units that have grown are no whole number: a full bucket gives exactly its capacity.
+template <class Atomics>
+struct AFullBucketIsEmptied {
+    static constexpr int threads = 2;
+    BasicTokenBucket<Atomics> bucket{4, 16.67};
+    int given = 0;
+    void run(int) {
+        for (int ask = 0; ask < 2; ++ask) given += bucket.try_take(1, now) ? 1 : 0;
+    }
+    void check() {
+        require(given == 4, "a full bucket gave less than its capacity");
+        require(!bucket.try_take(1, now), "a full bucket gave more than its capacity");
+    }
+};
+
+struct RoundsTheClampUp : ExplorerAtomics {};
 struct StoresTheMark : ExplorerAtomics {};
 struct CarriesOverRoundedUp : ExplorerAtomics {};
 struct LooksThenStores : ExplorerAtomics {};
@@ -147,6 +163,22 @@ BasicTokenBucket<LooksThenStores>::Attempt BasicTokenBucket<LooksThenStores>::ta
     return Attempt::taken;
 }
 
+// What has grown is rounded up where a full bucket is held at its capacity.
+template <>
+BasicTokenBucket<RoundsTheClampUp>::Attempt BasicTokenBucket<RoundsTheClampUp>::take(Block& block, std::uint64_t tokens,
+                                                                                     std::uint64_t elapsed) noexcept {
+    const std::int64_t grown = block.grown(elapsed);
+    const std::int64_t units = static_cast<std::int64_t>(tokens) * block.units_per_token;
+    std::int64_t position = block.position.load(std::memory_order_relaxed);
+    for (;;) {
+        const std::int64_t base = std::max(position, grown + 1 - block.capacity_units);
+        if (base > grown - units) return position == detail::token_position_moved ? Attempt::moved : Attempt::refused;
+        if (block.position.compare_exchange_weak(position, base + units, std::memory_order_relaxed)) {
+            return Attempt::taken;
+        }
+    }
+}
+
 namespace exploring_token_bucket {
 namespace {
 
@@ -157,9 +189,11 @@ const Listed listed{
                {"two takers and two changes in turn", explore<TakersMeetTwoChanges<ExplorerAtomics>>},
                {"a taker and two changes at once", explore<TwoChangesAtOnce<ExplorerAtomics>>},
                {"a taker, a drain and a change", explore<ADrainMeetsAChange<ExplorerAtomics>>},
-               {"a change that carries a fraction of a unit", explore<AChangeCarriesAFraction<ExplorerAtomics>>}},
+               {"a change that carries a fraction of a unit", explore<AChangeCarriesAFraction<ExplorerAtomics>>},
+               {"a full bucket is emptied", explore<AFullBucketIsEmptied<ExplorerAtomics>>}},
      .mutants = {{"MOVED is written by a plain store", explore<TakersMeetAChange<StoresTheMark>>},
                  {"a level is carried over rounded up", explore<AChangeCarriesAFraction<CarriesOverRoundedUp>>},
+                 {"the clamp is rounded up", explore<AFullBucketIsEmptied<RoundsTheClampUp>>},
                  {"a taker looks, then stores", explore<ThreeTakers<LooksThenStores>>}}}};
 
 }  // namespace
