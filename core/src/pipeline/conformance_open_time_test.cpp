@@ -85,6 +85,7 @@ const std::vector<Row> rows{
     {"MN_13_open",
      {.timeout = 5s, .initial_state = CircuitState::open},
      [](Scenario& s) {
+         s.advance(1h);
          EXPECT_EQ(s.state(), CircuitState::open);
          EXPECT_EQ(s.refused(RejectionReason::circuit_open).retry_after, 5s) << "its time begins with the first call";
          s.advance(5s - 1ns).refused(RejectionReason::circuit_open);
