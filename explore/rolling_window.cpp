@@ -114,6 +114,7 @@ const Listed listed{
                {"three failures reach the least calls", explore<TheLastHasAJudge<ExplorerAtomics, 0>>},
                {"two failures and a success reach them", explore<TheLastHasAJudge<ExplorerAtomics, 1>>},
                {"one failure and two successes stay below", explore<TheLastHasAJudge<ExplorerAtomics, 2>>},
+               {"two failures and a success after an idle hour", explore<ATurnLeavesTooFew<ExplorerAtomics, 1>>},
                {"two failures beside a turn that takes successes out", explore<ATurnHasAJudge<ExplorerAtomics>>},
                {"a failure among successes", explore<NobodyIsToldOfMore<ExplorerAtomics>>},
                {"a failure beside a change of shape", explore<AChangeOfShapeIsSeen<ExplorerAtomics>>}},

@@ -112,6 +112,23 @@ struct TheLastHasAJudge : WindowScene<Atomics> {
     }
 };
 
+// The same after an idle hour, before which there were enough calls: the turn leaves too few, and the last of the three
+// is judged although it is a success.
+template <class Atomics, int Successes>
+struct ATurnLeavesTooFew : WindowScene<Atomics> {
+    ATurnLeavesTooFew() : WindowScene<Atomics>(3) {
+        for (int call = 0; call < 4; ++call) this->record(call == 0, at(5));
+        this->told = 0;
+    }
+    void run(int thread) { this->record(thread >= Successes, at(1005)); }
+    void check() {
+        const auto failures = static_cast<std::uint64_t>(this->threads - Successes);
+        require(this->window.counts_locked(at(1005)) == WindowCounts{.calls = 3, .failures = failures},
+                "wrong counts at rest");
+        require(this->told > 0, "the ratio was reached and nobody was told");
+    }
+};
+
 // The same beside the turn to the next bucket, which takes an old success out.
 template <class Atomics>
 struct ATurnHasAJudge : WindowScene<Atomics> {
