@@ -38,8 +38,16 @@ struct TwoInLine {
     // Its frame ends when it is gone, or when the delivery that is on its way has come.
     void give_up(Call& call, TimePoint now) {
         const auto left = line.withdraw(bucket, call.waiter, now, {.reason = RejectionReason::cancelled});
-        if (left != Line::Withdrawn::gone) wait_for_change_of(call.arrivals, 0);
+        if (left != Line::Withdrawn::gone) await_end(call);
         call.end();
+    }
+    // A delivery may only say that it is to look again.
+    void await_end(Call& call) {
+        for (;;) {
+            const WaitState state = call.waiter.look();
+            if (state == WaitState::granted || state == WaitState::dropped) return;
+            wait_for_change_of(call.arrivals, call.arrivals);
+        }
     }
     void expect_nobody() {
         require(line.waiting().depth == 0, "somebody is still in line");
@@ -79,10 +87,7 @@ struct TheLineClosesBesideBoth : TwoInLine<Atomics> {
         if (thread == 0) return this->give_up(this->large, later);
         if (thread == 1) {
             static_cast<void>(this->line.look(this->bucket, this->small.waiter, later));
-            while (this->small.waiter.look() == WaitState::queued) {
-                wait_for_change_of(this->small.arrivals, this->small.arrivals);
-            }
-            return;
+            return this->await_end(this->small);
         }
         BasicDeliveries<Atomics> deliveries;
         this->line.close([](BasicWaiter<Atomics>&) {}, deliveries);
@@ -93,6 +98,7 @@ struct TheLineClosesBesideBoth : TwoInLine<Atomics> {
         require(ended == WaitState::granted || ended == WaitState::dropped, "somebody waits in a closed line");
         require(this->bucket.available(later) == (ended == WaitState::granted ? 0U : 4U), "a token was lost or made");
         require(this->line.waiting().depth == 0, "somebody is still in a closed line");
+        require(this->line.closed(), "a line that was closed is open");
     }
 };
 
