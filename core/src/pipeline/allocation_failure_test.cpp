@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <for_tests/allocation_counters.hpp>
+#include <for_tests/origin.hpp>
 #include <functional>
 #include <memory>
 #include <new>
@@ -24,7 +25,7 @@ namespace {
 using namespace std::chrono_literals;
 using for_tests::fail_after;
 
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 const std::string name = "a name that is longer than a string keeps in itself";
 
 std::size_t live_allocations() { return for_tests::allocations - for_tests::deallocations; }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <for_tests/origin.hpp>
 #include <optional>
 #include <resilience/policies/bulkhead.hpp>
 #include <resilience/policies/place_in_line.hpp>
@@ -13,7 +14,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr TimePoint start{1000s};
+const TimePoint start = for_tests::origin() + 1000s;
 
 Bulkhead::Permit permit_of(Bulkhead& bulkhead) {
     Bulkhead::Permit permit;

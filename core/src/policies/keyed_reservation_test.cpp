@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <limits>
 #include <optional>
 #include <resilience/policies/keyed_rate_limiter.hpp>
@@ -11,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 
 KeyedRateLimiterConfig one_tier(std::size_t max_keys = 100) {
     return {.tiers = {{"only", 10, 1}}, .max_keys = max_keys, .seed = KeySeed{1, 2}};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <for_tests/origin.hpp>
 #include <resilience/base/random.hpp>
 #include <resilience/policies/keyed_rate_limiter.hpp>
 #include <thread>
@@ -16,7 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t keys = 12;
 constexpr std::uint64_t capacity = 20;
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 
 struct Charge {
     TimePoint at;

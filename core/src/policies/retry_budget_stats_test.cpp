@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <for_tests/origin.hpp>
 #include <memory>
 #include <resilience/policies/retry.hpp>
 
@@ -8,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint start{1h};
+const TimePoint start = for_tests::origin() + 1h;
 
 TEST(Retry, shows_its_budget_and_what_it_refused) {
     const auto budget = std::make_shared<RetryBudget>(RetryBudgetConfig{.capacity = 2, .trickle = 1});
