@@ -57,6 +57,25 @@ struct DepositsMeetAWithdrawal {
     }
 };
 
+// One token is there and one comes by a success, beside two who want one each: what is left is exact.
+template <class Atomics>
+struct ADepositMeetsTwoWithdrawals {
+    static constexpr int threads = 3;
+    BasicRetryBudget<Atomics> budget{{.ratio = 1, .capacity = 2, .trickle = 0}};
+    int granted = 0;
+    ADepositMeetsTwoWithdrawals() { require(budget.withdraw(now), "a full budget refused"); }
+    void run(int thread) {
+        if (thread == 2) return budget.deposit(now);
+        if (budget.withdraw(now)) ++granted;
+    }
+    void check() {
+        require(granted >= 1, "nobody got the token");
+        const double balance = budget.stats(now).balance;
+        require(balance >= 2 - granted, "a deposit was lost");
+        require(balance <= 2 - granted, "a token was spent twice");
+    }
+};
+
 // Two calls may have one retry in flight, whoever asks.
 template <class Atomics>
 struct CallsAskForTheirShare {
@@ -89,6 +108,7 @@ struct CallsAskForTheirShare {
 
 struct ChecksThenStores : ExplorerAtomics {};
 struct AddsBlindly : ExplorerAtomics {};
+struct DepositsBlindly : ExplorerAtomics {};
 
 }  // namespace exploring_retry_budget
 
@@ -108,6 +128,13 @@ bool BasicRetryBudget<ChecksThenStores>::withdraw(TimePoint at) noexcept {
 }
 
 template <>
+void BasicRetryBudget<DepositsBlindly>::put(std::int64_t units, TimePoint at) noexcept {
+    const std::int64_t full = scale_.grown(at) - scale_.capacity;
+    const std::int64_t position = position_.load(std::memory_order_relaxed);
+    position_.store(std::max(position - units, full), std::memory_order_relaxed);
+}
+
+template <>
 bool BasicConcurrentRetryBudget<AddsBlindly>::begin_retry() noexcept {
     const std::uint64_t word = word_.load(std::memory_order_relaxed);
     if (retries_of(word) >= allowed(calls_of(word))) {
@@ -121,12 +148,15 @@ bool BasicConcurrentRetryBudget<AddsBlindly>::begin_retry() noexcept {
 namespace exploring_retry_budget {
 namespace {
 
-const Listed listed{{.name = "retry budget",
-                     .tests = {{"three for one token", explore<ThreeForOneToken<ExplorerAtomics>>},
-                               {"deposits meet a withdrawal", explore<DepositsMeetAWithdrawal<ExplorerAtomics>>},
-                               {"calls ask for their share", explore<CallsAskForTheirShare<ExplorerAtomics>>}},
-                     .mutants = {{"a withdrawal checks, then stores", explore<ThreeForOneToken<ChecksThenStores>>},
-                                 {"a retry in flight is added blindly", explore<CallsAskForTheirShare<AddsBlindly>>}}}};
+const Listed listed{
+    {.name = "retry budget",
+     .tests = {{"three for one token", explore<ThreeForOneToken<ExplorerAtomics>>},
+               {"deposits meet a withdrawal", explore<DepositsMeetAWithdrawal<ExplorerAtomics>>},
+               {"a deposit meets two withdrawals", explore<ADepositMeetsTwoWithdrawals<ExplorerAtomics>>},
+               {"calls ask for their share", explore<CallsAskForTheirShare<ExplorerAtomics>>}},
+     .mutants = {{"a withdrawal checks, then stores", explore<ThreeForOneToken<ChecksThenStores>>},
+                 {"a deposit is stored blindly", explore<ADepositMeetsTwoWithdrawals<DepositsBlindly>>},
+                 {"a retry in flight is added blindly", explore<CallsAskForTheirShare<AddsBlindly>>}}}};
 
 }  // namespace
 }  // namespace exploring_retry_budget
