@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <for_tests/counted_allocations.hpp>
+#include <for_tests/failing_allocations.hpp>
 #include <functional>
 #include <memory>
 #include <new>
@@ -18,6 +19,7 @@ using namespace std::chrono_literals;
 using for_tests::allocated_bytes;
 using for_tests::allocations;
 using for_tests::fail_after;
+using for_tests::failures_until_success;
 
 namespace {
 
@@ -26,22 +28,6 @@ constexpr TimePoint start{1000s};
 std::size_t policies_in(const ResilienceManager& manager) {
     const ResilienceStats stats = manager.stats(start);
     return stats.circuit_breakers.size() + stats.rate_limiters.size() + stats.bulkheads.size() + stats.retries.size();
-}
-
-// Runs `action` again and again, failing one allocation later each time, until it succeeds. Returns how often it
-// failed.
-std::size_t failures_until_success(const std::function<void()>& action, const std::function<void()>& after_failure) {
-    for (std::size_t failures = 0;; ++failures) {
-        fail_after = failures;
-        try {
-            action();
-            fail_after = for_tests::never;
-            return failures;
-        } catch (const std::bad_alloc&) {
-            fail_after = for_tests::never;
-            after_failure();
-        }
-    }
 }
 
 TEST(ManagerAllocation, a_registration_that_fails_at_any_allocation_changes_nothing) {
@@ -73,7 +59,7 @@ TEST(ManagerAllocation, a_registration_that_fails_at_any_allocation_changes_noth
                 manager.on_event([&](const Event&) { ++heard; }, EventKinds::changes | EventKinds::calls));
         }
         const std::size_t failures = failures_until_success([&] { registration(manager); },
-                                                            [&] {
+                                                            [&](std::size_t) {
                                                                 EXPECT_EQ(policies_in(manager), 1U);
                                                                 EXPECT_EQ(manager.circuit_breaker(name), nullptr);
                                                             });
@@ -96,7 +82,7 @@ TEST(ManagerAllocation, a_listener_that_cannot_be_added_hears_nothing) {
     Subscription subscription;
     const std::size_t failures =
         failures_until_success([&] { subscription = manager.on_event([&heard](const Event&) { ++heard; }); },
-                               [&] {
+                               [&](std::size_t) {
                                    breaker->force_open(start);
                                    breaker->reset(start);
                                    bulkhead->set_max_concurrent(5);
@@ -114,7 +100,7 @@ TEST(ManagerAllocation, stats_that_fail_at_any_allocation_can_be_asked_again) {
     manager.register_circuit_breaker("a name that is longer than a string keeps in itself");
     manager.register_bulkhead("a", 10);
     ResilienceStats stats;
-    EXPECT_GE(failures_until_success([&] { stats = manager.stats(start); }, [] {}), 3U);
+    EXPECT_GE(failures_until_success([&] { stats = manager.stats(start); }, [](std::size_t) {}), 3U);
     EXPECT_EQ(stats.circuit_breakers.size() + stats.bulkheads.size(), 2U);
 }
 
@@ -148,7 +134,7 @@ TEST(ManagerAllocation, whatever_else_a_manager_does_changes_nothing_when_it_fai
         const std::size_t templates = manager.circuit_breaker_templates().names().size();
         const std::size_t failures =
             failures_until_success([&] { row.work(manager); },
-                                   [&] {
+                                   [&](std::size_t) {
                                        EXPECT_EQ(policies_in(manager), 2U) << row.what;
                                        EXPECT_EQ(manager.history().size(), events) << row.what;
                                        EXPECT_EQ(manager.circuit_breaker_templates().names().size(), templates);

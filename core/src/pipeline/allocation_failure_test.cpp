@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <for_tests/allocation_counters.hpp>
+#include <for_tests/failing_allocations.hpp>
 #include <for_tests/origin.hpp>
 #include <functional>
 #include <memory>
@@ -34,18 +35,9 @@ std::size_t live_allocations() { return for_tests::allocations - for_tests::deal
 // picture must be the one before it.
 template <class Action, class Picture>
 std::size_t failures_of(const char* row, Action&& action, Picture&& picture) {
-    for (std::size_t failures = 0;; ++failures) {
-        const std::string before = picture();
-        fail_after = failures;
-        try {
-            action();
-            fail_after = for_tests::never;
-            return failures;
-        } catch (const std::bad_alloc&) {
-            fail_after = for_tests::never;
-        }
-        EXPECT_EQ(picture(), before) << row << ", failure " << failures;
-    }
+    const std::string before = picture();
+    return for_tests::failures_until_success(
+        action, [&](std::size_t failure) { EXPECT_EQ(picture(), before) << row << ", failure " << failure; });
 }
 
 std::string picture_of(const CircuitBreakerStats& stats) {
