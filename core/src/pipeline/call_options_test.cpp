@@ -129,14 +129,6 @@ class CallOptionsOn : public testing::Test {
     Driver run;
     CallReport report;
 };
-using Runs = testing::Types<BlockingRun, VirtualRun>;
-class RunNames {
-  public:
-    template <class Run>
-    static std::string GetName(int) {
-        return std::is_same_v<Run, BlockingRun> ? "blocking" : "virtual";
-    }
-};
 TYPED_TEST_SUITE(CallOptionsOn, Runs, RunNames);
 
 constexpr RetryConfig every_600_ms{.max_attempts = 9, .base_delay = 600ms, .multiplier = 1.0, .jitter = false};

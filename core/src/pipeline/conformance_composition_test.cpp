@@ -36,14 +36,6 @@ class CompositionConformance : public testing::Test {
     CallReport report{};
     std::size_t executions = 0;
 };
-using Runs = testing::Types<BlockingRun, VirtualRun>;
-class RunNames {
-  public:
-    template <class Run>
-    static std::string GetName(int) {
-        return std::is_same_v<Run, BlockingRun> ? "blocking" : "virtual";
-    }
-};
 TYPED_TEST_SUITE(CompositionConformance, Runs, RunNames);
 
 constexpr RetryConfig retry_of(std::uint32_t attempts, Duration delay = 10ms) {

@@ -2,10 +2,14 @@
 
 // The two drivers that a conformance row runs on, behind one face: blocking and in virtual time.
 
+#include <gtest/gtest.h>
+
 #include <for_tests/origin.hpp>
 #include <resilience/pipeline/manual_time.hpp>
 #include <resilience/pipeline/virtual_time.hpp>
 #include <stop_token>
+#include <string>
+#include <type_traits>
 #include <utility>
 
 namespace resilience::inline v1 {
@@ -64,6 +68,16 @@ class VirtualRun {
 
   private:
     VirtualTime time_{1, for_tests::origin()};
+};
+
+// For TYPED_TEST_SUITE.
+using Runs = testing::Types<BlockingRun, VirtualRun>;
+class RunNames {
+  public:
+    template <class Run>
+    static std::string GetName(int) {
+        return std::is_same_v<Run, BlockingRun> ? "blocking" : "virtual";
+    }
 };
 
 }  // namespace resilience::inline v1

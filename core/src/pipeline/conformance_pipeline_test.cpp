@@ -28,14 +28,6 @@ class PipelineConformance : public testing::Test {
   public:
     Driver run;
 };
-using Runs = testing::Types<BlockingRun, VirtualRun>;
-class RunNames {
-  public:
-    template <class Run>
-    static std::string GetName(int) {
-        return std::is_same_v<Run, BlockingRun> ? "blocking" : "virtual";
-    }
-};
 TYPED_TEST_SUITE(PipelineConformance, Runs, RunNames);
 
 TYPED_TEST(PipelineConformance, RL_61_more_than_the_capacity_is_refused_at_once_and_for_good) {

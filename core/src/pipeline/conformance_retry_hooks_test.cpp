@@ -79,14 +79,6 @@ class RetryHooksConformance : public testing::Test {
     std::vector<Announced> announced;
     std::vector<Told> told;
 };
-using Runs = testing::Types<BlockingRun, VirtualRun>;
-class RunNames {
-  public:
-    template <class Run>
-    static std::string GetName(int) {
-        return std::is_same_v<Run, BlockingRun> ? "blocking" : "virtual";
-    }
-};
 TYPED_TEST_SUITE(RetryHooksConformance, Runs, RunNames);
 
 TYPED_TEST(RetryHooksConformance, RT_9_each_delay_from_the_one_before) {

@@ -155,14 +155,6 @@ class RetryConformance : public testing::Test {
   public:
     Driver run;
 };
-using Runs = testing::Types<BlockingRun, VirtualRun>;
-class RunNames {
-  public:
-    template <class Run>
-    static std::string GetName(int) {
-        return std::is_same_v<Run, BlockingRun> ? "blocking" : "virtual";
-    }
-};
 TYPED_TEST_SUITE(RetryConformance, Runs, RunNames);
 
 struct Down : std::runtime_error {

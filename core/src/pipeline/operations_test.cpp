@@ -36,7 +36,6 @@ class OperationOn : public testing::Test {
     CircuitBreaker::Operation charge = breaker.operation("charge");
     CircuitBreaker::Operation refund = breaker.operation("refund");
 };
-using Runs = testing::Types<BlockingRun, VirtualRun>;
 TYPED_TEST_SUITE(OperationOn, Runs);
 
 constexpr auto answer = [] { return 1; };

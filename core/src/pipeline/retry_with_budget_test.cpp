@@ -49,14 +49,6 @@ class RetryWithBudget : public testing::Test {
     std::size_t attempts = 0;
     CallReport report;
 };
-using Runs = testing::Types<BlockingRun, VirtualRun>;
-class RunNames {
-  public:
-    template <class Run>
-    static std::string GetName(int) {
-        return std::is_same_v<Run, BlockingRun> ? "blocking" : "virtual";
-    }
-};
 TYPED_TEST_SUITE(RetryWithBudget, Runs, RunNames);
 
 TYPED_TEST(RetryWithBudget, BU_4_a_spent_budget_leaves_the_original_failure) {

@@ -79,7 +79,6 @@ class ThrowingHooksOfPolicies : public testing::Test {
     Pipeline<Retry, CircuitBreaker, Bulkhead> guarded{retry, breaker, bulkhead};
     Subscription hearing = retry.on_event([this](const Event&) { pass(Place::listener_of_retry); }, EventKinds::all);
 };
-using Runs = testing::Types<BlockingRun, VirtualRun>;
 TYPED_TEST_SUITE(ThrowingHooksOfPolicies, Runs);
 
 TYPED_TEST(ThrowingHooksOfPolicies, lose_no_result_and_no_permit) {

@@ -101,14 +101,6 @@ class ThrowingHooks : public testing::Test {
     Pipeline<CircuitBreaker, RateLimiter, Bulkhead, ClassifyWith<Judge>> guarded{breaker, limiter, bulkhead,
                                                                                  classify(Judge{&throws_now})};
 };
-using Runs = testing::Types<BlockingRun, VirtualRun>;
-class RunNames {
-  public:
-    template <class Run>
-    static std::string GetName(int) {
-        return std::is_same_v<Run, BlockingRun> ? "blocking" : "virtual";
-    }
-};
 TYPED_TEST_SUITE(ThrowingHooks, Runs, RunNames);
 
 TYPED_TEST(ThrowingHooks, lose_no_result_and_no_permit_wherever_they_stand) {
