@@ -71,6 +71,12 @@ class Machine {
     }
     bool pull(void (CircuitBreaker::*lever)(TimePoint)) {
         (breaker_.*lever)(now_);
+        isolated_ = false;
+        return true;
+    }
+    bool isolate() {
+        pull(&CircuitBreaker::force_open);
+        isolated_ = true;
         return true;
     }
     bool pull_for_three(void (CircuitBreaker::*lever)(Duration, TimePoint)) {
@@ -93,6 +99,7 @@ class Machine {
     [[nodiscard]] std::uint64_t picture() const {
         Picture picture;
         picture.add(static_cast<std::int64_t>(configuration_));
+        picture.add(isolated_ ? 1 : 0);
         const CircuitBreakerStats stats = breaker_.stats(now_);
         for (const Caller& caller : callers_) {
             picture.add(caller.permit ? static_cast<std::int64_t>(stats.generation - caller.generation) : -1);
@@ -122,8 +129,8 @@ class Machine {
             if (!deadline || *deadline == never) break;
             now_ = std::max(now_ + 1ms, *deadline);
         }
-        // Refusing without an end is what force_open is for; then a reset is the way out.
-        if (breaker_.state(now_) != CircuitState::forced_open) return false;
+        // Refusing without an end is what force_open is for, where it was given none; then a reset is the way out.
+        if (!isolated_ || breaker_.state(now_) != CircuitState::forced_open) return false;
         breaker_.reset(now_);
         return breaker_.try_acquire(now_).has_value();
     }
@@ -173,6 +180,7 @@ class Machine {
     std::size_t configuration_ = 0;
     CircuitBreaker breaker_;
     TimePoint now_ = for_tests::origin() + 1s;
+    bool isolated_ = false;      // by force_open without an end, and no lever without one since
     std::uint32_t most_probes_;  // probes that are out stay out where fewer are allowed now
     std::array<Caller, 2> callers_;
     std::deque<Allowed> allowed_;
@@ -194,7 +202,7 @@ constexpr std::array operations{
     Operation{"allow", [](Machine& machine) { return machine.allow(); }},
     Operation{"record a success", [](Machine& machine) { return machine.record(true); }},
     Operation{"record a failure", [](Machine& machine) { return machine.record(false); }},
-    Operation{"force open", [](Machine& machine) { return machine.pull(&CircuitBreaker::force_open); }},
+    Operation{"force open", [](Machine& machine) { return machine.isolate(); }},
     Operation{"force open for 3", [](Machine& machine) { return machine.pull_for_three(&CircuitBreaker::force_open); }},
     Operation{"force closed for 3",
               [](Machine& machine) { return machine.pull_for_three(&CircuitBreaker::force_closed); }},
