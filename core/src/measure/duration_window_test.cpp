@@ -2,18 +2,17 @@
 
 #include <atomic>
 #include <chrono>
-#include <for_tests/origin.hpp>
 #include <mutex>
 #include <resilience/measure/duration_window.hpp>
 #include <thread>
 #include <vector>
 
+#include "rolling_window_rig.hpp"
+
 using namespace resilience;
 using namespace std::chrono_literals;
 
 namespace {
-
-TimePoint at(Duration since_epoch) { return for_tests::origin() + since_epoch; }
 
 TEST(Conformance, TW_1_sums_up_durations_and_slow_calls_in_buckets_of_time) {
     std::mutex mutex;
