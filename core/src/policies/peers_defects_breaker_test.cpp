@@ -126,11 +126,12 @@ TEST(BreakerBrokenElsewhere, a_probe_that_ends_in_another_period_gives_no_slot_t
     auto second = admitted(breaker, at(5s));
     breaker.open(at(6s));
     breaker.half_open(at(7s));
+    const auto present = admitted(breaker, at(7s));
     first = {};
     second.settle(Outcome::ignored, at(7s));
     std::vector<CircuitBreaker::Permit> probes;
     while (auto probe = breaker.try_acquire(at(8s))) probes.push_back(std::move(*probe));
-    EXPECT_EQ(probes.size(), 2U);
+    EXPECT_EQ(probes.size(), 1U) << "beside the one that is out";
 }
 
 // D-r4j-4, D-fsj-3
