@@ -25,7 +25,7 @@ function(resilience_add_module name)
         set(scope PUBLIC)
         target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:resilience_warnings>)
         set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON
-            UNITY_BUILD ${RESILIENCE_UNITY_ADAPTERS})
+            UNITY_BUILD ${RESILIENCE_UNITY})
     else()
         add_library(${target} INTERFACE)
         set(scope INTERFACE)
@@ -40,14 +40,25 @@ function(resilience_add_module name)
 endfunction()
 
 # resilience_add_test_program(<program> SOURCES <file>... LINK <target>... [ALONE]): a GoogleTest program; each TEST is
-# a ctest. With ALONE nothing else runs beside one of them: for tests that load every processor on purpose, or judge
-# what happens in real time.
+# a ctest, or with RESILIENCE_WHOLE_TEST_PROGRAMS each quarter of the program. With ALONE nothing else runs beside one
+# of them: for tests that load every processor on purpose, or judge what happens in real time.
 function(resilience_add_test_program program)
     cmake_parse_arguments(PARSE_ARGV 1 test "ALONE" "" "SOURCES;LINK")
     if(NOT test_SOURCES)
         return()
     endif()
     add_executable(${program} ${test_SOURCES})
+    set_target_properties(${program} PROPERTIES UNITY_BUILD ${RESILIENCE_UNITY})
     target_link_libraries(${program} PRIVATE ${test_LINK} GTest::gmock GTest::gtest_main resilience_warnings)
-    gtest_discover_tests(${program} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 240 RUN_SERIAL ${test_ALONE})
+    if(NOT RESILIENCE_WHOLE_TEST_PROGRAMS)
+        gtest_discover_tests(${program} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES
+            PROPERTIES TIMEOUT 240 RUN_SERIAL ${test_ALONE})
+        return()
+    endif()
+    foreach(quarter RANGE 3)
+        set(name ${program}.quarter_${quarter})
+        add_test(NAME ${name} COMMAND ${program} --gtest_brief=1)
+        set_tests_properties(${name} PROPERTIES TIMEOUT 600 RUN_SERIAL ${test_ALONE}
+            ENVIRONMENT "GTEST_TOTAL_SHARDS=4;GTEST_SHARD_INDEX=${quarter}")
+    endforeach()
 endfunction()

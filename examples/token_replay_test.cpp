@@ -4,7 +4,7 @@
 
 #include <sstream>
 
-namespace {
+namespace token_replay_test {
 
 using namespace std::chrono_literals;
 using resilience::TimePoint;
@@ -107,4 +107,4 @@ TEST(TokenReplay, finds_the_worst_window_and_what_breaks_the_bound) {
     EXPECT_TRUE(result.within_bound) << "110 of 110";
 }
 
-}  // namespace
+}  // namespace token_replay_test

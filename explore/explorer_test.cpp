@@ -118,7 +118,7 @@ struct NamedLostUpdate : LostUpdate {
 
 }  // namespace scenes
 
-namespace {
+namespace explorer_test {
 
 using namespace scenes;
 
@@ -191,5 +191,5 @@ TEST(Explorer, says_so_when_it_met_its_bound) {
     EXPECT_EQ(found.states, 101U);
 }
 
-}  // namespace
+}  // namespace explorer_test
 }  // namespace resilience::exploring

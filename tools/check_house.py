@@ -19,6 +19,7 @@ _PREPROCESSOR = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
 _MEMBER_INITIALIZER = re.compile(r"\)\s*(?:noexcept(?:\([^{}]*\))?\s*)?:(?!:).*[\w>]\s*$", re.DOTALL)
 _BEFORE_FUNCTION = re.compile(r"^\s*(?:(?:public|private|protected)\s*:\s*)*")
 _TEMPLATE = re.compile(r"^template\s*<")
+_UNNAMED = re.compile(r"^namespace \{$", re.MULTILINE)
 _SHELL_FUNCTION = re.compile(r"^(?:function\s+)?\w+\s*\(\)\s*\{$.*?^\}$", re.MULTILINE | re.DOTALL)
 
 
@@ -38,6 +39,9 @@ def problems(root: Path) -> list[str]:
                   for first, last in _functions(path, text) if last - first + 1 > MAX_FUNCTION_LINES]
         if path.suffix == ".hpp" and (reason := _bad_header_start(text)):
             found.append(f"{name}:1: {reason}")
+        if path.name.endswith("_test.cpp"):
+            found += [f"{name}:{line_of(text, match.start())}: a test's own names live in namespace {path.stem}"
+                      for match in _UNNAMED.finditer(text)]
     return found
 
 

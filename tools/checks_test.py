@@ -94,6 +94,7 @@ VIOLATIONS = [
     (check_house, "core/src/base/a_test.cpp", f"TEST(X, y) {{\nif (a) {{\n{lines(60)}}}\n}}\n", "function of 64"),
     (check_house, "tools/a.py", f"def f():\n{lines(60, '    x = 1')}", "function of 61"),
     (check_house, "tools/a.sh", f"f() {{\n{lines(60, '  x=1')}}}\n", "function of 62"),
+    (check_house, "core/src/base/a_test.cpp", "namespace {\n}  // namespace\n", "live in namespace a_test"),
     (check_house, HEADER, "// A gate lets calls through.\n#pragma once\n", "starts with #pragma once"),
     (check_house, HEADER, header("int x;\n// A gate lets calls through.\n"), "says in a comment"),
     (check_house, HEADER, header("// gate\n"), "no first sentence"),

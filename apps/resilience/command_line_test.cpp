@@ -10,7 +10,7 @@
 #include <vector>
 
 namespace resilience::program {
-namespace {
+namespace command_line_test {
 
 using namespace std::chrono_literals;
 using Words = std::vector<std::string>;
@@ -162,5 +162,5 @@ TEST(Program, lists_every_bad_line_of_a_script_with_exit_code_2) {
                            ":4: error: unknown word 'paymnet'; did you mean 'payment'?\n2 errors\n");
 }
 
-}  // namespace
+}  // namespace command_line_test
 }  // namespace resilience::program

@@ -16,7 +16,7 @@
 #include <vector>
 
 namespace resilience::program {
-namespace {
+namespace program_test {
 
 // Runs the program with both streams in pipes.
 class Process {
@@ -147,5 +147,5 @@ TEST(Program, keeps_its_promises_under_load_while_an_upstream_is_killed_and_rest
     EXPECT_NE(text.find("killed: the breaker opened after "), std::string::npos) << text;
 }
 
-}  // namespace
+}  // namespace program_test
 }  // namespace resilience::program

@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-namespace {
+namespace admin_endpoints_test {
 
 using AdminServerEndpoints = AdminServerTest;
 using AdminServerRoutes = AdminServerTest;
@@ -307,4 +307,4 @@ TEST_F(AdminServerRoutes, that_make_no_sense_are_all_refused_at_once) {
     }
 }
 
-}  // namespace
+}  // namespace admin_endpoints_test

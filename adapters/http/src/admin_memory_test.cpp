@@ -9,12 +9,12 @@
 
 #include "admin_server_fixture.hpp"
 
-namespace {
+namespace admin_memory_test {
 
 thread_local bool on_the_server = false;
 std::atomic<long> until_one_fails{-1};  // allocations of the server's thread that still succeed; -1: none fails
 
-}  // namespace
+}  // namespace admin_memory_test
 
 // Asio takes the memory of its operations from here.
 extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
@@ -23,7 +23,7 @@ extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept
     return posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
 }
 
-namespace {
+namespace admin_memory_test {
 
 using namespace resilience;
 using namespace resilience::testing_http;
@@ -58,4 +58,4 @@ TEST_F(AdminMemory, goes_on_whichever_allocation_of_its_operations_fails) {
     }
 }
 
-}  // namespace
+}  // namespace admin_memory_test

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-namespace {
+namespace admin_page_test {
 
 constexpr const char* status = "document.getElementById('status').textContent";
 constexpr const char* reasons = "[...document.querySelectorAll('#reasons li')].map((item) => item.textContent).join()";
@@ -198,4 +198,4 @@ TEST_F(AdminPage, says_that_its_figures_are_old_when_the_server_is_gone_and_goes
     EXPECT_THAT(browser.requests(), Each(StartsWith(server->url() + "/")));
 }
 
-}  // namespace
+}  // namespace admin_page_test

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-namespace {
+namespace admin_server_test {
 
 using AdminServerLimits = AdminServerTest;
 using AdminServerAccess = AdminServerTest;
@@ -243,4 +243,4 @@ TEST_F(AdminServerTest, answers_while_policies_are_registered_and_clients_come_a
     EXPECT_EQ(json_of(ask("GET", "/stats"))["circuit_breakers"].size(), 20u);
 }
 
-}  // namespace
+}  // namespace admin_server_test

@@ -11,7 +11,7 @@ using namespace resilience;
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-namespace {
+namespace conformance_health_test {
 
 HttpAnswer ask(detail::AdminRoutes& routes, const std::string& path) {
     detail::AdminRequest request;
@@ -58,4 +58,4 @@ TEST(Conformance, MX_9_an_open_circuit_degrades_and_a_critical_one_fails_readine
     }
 }
 
-}  // namespace
+}  // namespace conformance_health_test

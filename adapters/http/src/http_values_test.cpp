@@ -12,7 +12,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace http_values_test {
 
 constexpr std::chrono::system_clock::time_point wall(int year, unsigned month, unsigned day,
                                                      std::chrono::seconds time = 0s) {
@@ -309,4 +309,4 @@ TEST(ResponseText, gives_an_answer_without_content_no_length) {
     EXPECT_TRUE(head.starts_with("HTTP/1.1 204 No Content\r\n"));
 }
 
-}  // namespace
+}  // namespace http_values_test

@@ -15,7 +15,7 @@ using resilience::detail::Readiness;
 using resilience::detail::readiness_json;
 using testing::StartsWith;
 
-namespace {
+namespace readiness_test {
 
 constexpr auto closed = CircuitState::closed;
 constexpr auto open = CircuitState::open;
@@ -185,4 +185,4 @@ TEST(ReadinessJson, names_every_dependency_with_its_state_and_what_it_means) {
     EXPECT_EQ(nlohmann::json::parse(readiness_json(health({})))["dependencies"], nlohmann::json::object());
 }
 
-}  // namespace
+}  // namespace readiness_test

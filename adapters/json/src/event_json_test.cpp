@@ -5,7 +5,7 @@
 #include <resilience/json/json.hpp>
 #include <string>
 
-namespace {
+namespace event_json_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -118,4 +118,4 @@ TEST(EventJson, without_a_time_takes_the_present) {
     EXPECT_LE(text, after);
 }
 
-}  // namespace
+}  // namespace event_json_test

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace filter_test {
 
 using namespace resilience;
 
@@ -130,4 +130,4 @@ TEST(Filter, leaves_no_name_in_the_overflow_that_it_took_out_of_the_stats) {
     EXPECT_FALSE(none.overflow.bulkheads.removed);
 }
 
-}  // namespace
+}  // namespace filter_test

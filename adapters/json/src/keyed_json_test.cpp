@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace keyed_json_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -95,4 +95,4 @@ TEST(RetryBudgetJson, shows_what_is_left_and_null_without_one) {
     EXPECT_TRUE(document["retries"]["plain"]["budget"].is_null());
 }
 
-}  // namespace
+}  // namespace keyed_json_test

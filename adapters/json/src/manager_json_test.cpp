@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace manager_json_test {
 
 using namespace resilience;
 using Parsed = nlohmann::json;
@@ -101,4 +101,4 @@ TEST(ManagerJson, writes_the_history_as_an_array) {
     EXPECT_EQ(history[2]["sequence"], 2) << "on the manager's own count";
 }
 
-}  // namespace
+}  // namespace manager_json_test

@@ -6,7 +6,7 @@
 #include <resilience/policies/circuit_breaker.hpp>
 #include <string>
 
-namespace {
+namespace operations_json_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -46,4 +46,4 @@ TEST(StatsJson, has_the_state_of_an_operation_that_has_one) {
     EXPECT_EQ(shown["operations"]["charge"]["state"], "open");
 }
 
-}  // namespace
+}  // namespace operations_json_test

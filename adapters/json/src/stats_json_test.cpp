@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace stats_json_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -334,4 +334,4 @@ TEST(LibraryVersion, is_that_of_the_project) {
         << "core/include/resilience/base/version.hpp and CMakeLists.txt differ";
 }
 
-}  // namespace
+}  // namespace stats_json_test

@@ -9,7 +9,7 @@
 
 #include "promtool.hpp"
 
-namespace {
+namespace alerts_test {
 
 using namespace resilience;
 
@@ -81,4 +81,4 @@ TEST(Alerts, each_have_a_firing_and_a_silent_case) {
     }
 }
 
-}  // namespace
+}  // namespace alerts_test

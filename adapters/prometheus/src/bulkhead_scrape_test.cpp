@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 using detail::promtool_finds_nothing;
 using detail::value_of;
 
-namespace {
+namespace bulkhead_scrape_test {
 
 constexpr BulkheadConfig recording{.max_concurrent = 1, .queue_size = 4, .record_wait = true};
 
@@ -103,4 +103,4 @@ TEST(BulkheadScrape, of_bulkheads_without_series_of_their_own_has_no_partitions_
     EXPECT_EQ(value_of(text, R"(resilience_bulkhead_wait_seconds_count{service="overflow"})"), 2);
 }
 
-}  // namespace
+}  // namespace bulkhead_scrape_test

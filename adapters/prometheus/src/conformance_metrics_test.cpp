@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 using detail::promtool_finds_nothing;
 using detail::value_of;
 
-namespace {
+namespace conformance_metrics_test {
 
 constexpr TimePoint start{1000s};
 
@@ -251,4 +251,4 @@ TEST(Conformance, MX_15_the_buckets_that_were_configured_and_no_others) {
                                                  R"(1"} 3)", R"(+Inf"} 4)"}));
 }
 
-}  // namespace
+}  // namespace conformance_metrics_test

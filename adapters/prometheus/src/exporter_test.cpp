@@ -9,7 +9,7 @@
 #include "one_of_each.hpp"
 #include "promtool.hpp"
 
-namespace {
+namespace exporter_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -323,4 +323,4 @@ TEST(Promtool, would_find_a_counter_called_failures_and_broken_text) {
     EXPECT_EQ(detail::check_metrics("resilience-ready 1\n").exit_code, 1);
 }
 
-}  // namespace
+}  // namespace exporter_test

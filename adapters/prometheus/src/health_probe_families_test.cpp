@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 using detail::promtool_finds_nothing;
 using detail::value_of;
 
-namespace {
+namespace health_probe_families_test {
 
 constexpr TimePoint start{1000s};
 
@@ -53,4 +53,4 @@ TEST(HealthProbeMetrics, are_summed_beyond_the_limit_of_series) {
               2);
 }
 
-}  // namespace
+}  // namespace health_probe_families_test

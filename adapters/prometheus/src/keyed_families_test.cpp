@@ -9,7 +9,7 @@
 
 #include "promtool.hpp"
 
-namespace {
+namespace keyed_families_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -96,4 +96,4 @@ TEST(RetryBudgetFamilies, show_the_budget_of_each_retry_that_has_one) {
     EXPECT_TRUE(promtool_finds_nothing(text));
 }
 
-}  // namespace
+}  // namespace keyed_families_test

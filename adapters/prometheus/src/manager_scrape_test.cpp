@@ -14,7 +14,7 @@
 
 #include "promtool.hpp"
 
-namespace {
+namespace manager_scrape_test {
 
 using namespace resilience;
 using detail::promtool_finds_nothing;
@@ -151,4 +151,4 @@ TEST(ManagerCollectable, collects_the_families_of_the_text) {
     }
 }
 
-}  // namespace
+}  // namespace manager_scrape_test

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 using detail::promtool_finds_nothing;
 using detail::value_of;
 
-namespace {
+namespace operation_families_test {
 
 constexpr TimePoint start{1000s};
 
@@ -69,4 +69,4 @@ TEST(OperationMetrics, vanish_for_breakers_beyond_the_limit_of_series) {
     EXPECT_TRUE(promtool_finds_nothing(scrape));
 }
 
-}  // namespace
+}  // namespace operation_families_test

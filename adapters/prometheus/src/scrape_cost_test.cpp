@@ -8,7 +8,7 @@
 
 #include "promtool.hpp"
 
-namespace {
+namespace scrape_cost_test {
 
 using namespace resilience;
 
@@ -64,4 +64,4 @@ TEST(ScrapeCost, of_a_thousand_breakers_is_milliseconds) {
     }
 }
 
-}  // namespace
+}  // namespace scrape_cost_test

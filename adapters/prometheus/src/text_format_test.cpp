@@ -9,7 +9,7 @@
 #include "family.hpp"
 #include "text_format.hpp"
 
-namespace {
+namespace text_format_test {
 
 using namespace resilience::detail;
 using namespace std::chrono_literals;
@@ -78,4 +78,4 @@ TEST(Family, takes_no_number_that_is_none) {
     std::move(family).move_to([](MetricFamily&& complete) { ADD_FAILURE() << complete.name << " has no series"; });
 }
 
-}  // namespace
+}  // namespace text_format_test

@@ -6,7 +6,7 @@
 #include <vector>
 
 namespace resilience::demo {
-namespace {
+namespace arrivals_test {
 
 using namespace std::chrono_literals;
 
@@ -79,5 +79,5 @@ TEST(Arrivals, change_with_the_rest_of_the_pause_under_way) {
     EXPECT_NEAR(static_cast<double>((doubled.due() - start).count()), static_cast<double>(whole.count()) * 0.75, 2);
 }
 
-}  // namespace
+}  // namespace arrivals_test
 }  // namespace resilience::demo

@@ -6,7 +6,7 @@
 #include "demo/demo_picture.hpp"
 
 namespace resilience::demo {
-namespace {
+namespace comparison_test {
 
 using namespace std::chrono_literals;
 
@@ -131,5 +131,5 @@ TEST(Comparison, stands_in_the_summary_and_in_its_json) {
     EXPECT_EQ(json["unguarded"]["upstreams"]["payment"]["received_total"], 20'000);
 }
 
-}  // namespace
+}  // namespace comparison_test
 }  // namespace resilience::demo

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace resilience::demo {
-namespace {
+namespace customer_ledger_test {
 
 using namespace std::chrono_literals;
 
@@ -118,5 +118,5 @@ TEST(CustomerLedger, counts_in_the_sums_what_it_is_told_after_its_second_was_dec
     EXPECT_EQ(ledger.picture().longest_outage, 1s);
 }
 
-}  // namespace
+}  // namespace customer_ledger_test
 }  // namespace resilience::demo

@@ -10,7 +10,7 @@
 #include "demo/http_client_for_tests.hpp"
 
 namespace resilience::demo {
-namespace {
+namespace demo_test {
 
 using namespace std::chrono_literals;
 using Json = nlohmann::json;
@@ -198,5 +198,5 @@ TEST(DemoFaults, are_listed_begun_and_ended_and_bad_ones_are_told_in_full) {
     EXPECT_EQ(all["problems"].size(), 3U) << all;
 }
 
-}  // namespace
+}  // namespace demo_test
 }  // namespace resilience::demo

@@ -13,7 +13,7 @@
 #include "demo/upstream_set.hpp"
 
 namespace resilience::demo {
-namespace {
+namespace front_test {
 
 using namespace std::chrono_literals;
 
@@ -223,5 +223,5 @@ TEST_F(FrontTest, takes_a_free_port_when_its_own_is_in_use_unless_told_not_to) {
     EXPECT_THROW((Front{shop_, FrontConfig{.port = front_->port(), .next_free_port = false}}), std::system_error);
 }
 
-}  // namespace
+}  // namespace front_test
 }  // namespace resilience::demo

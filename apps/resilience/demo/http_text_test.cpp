@@ -8,7 +8,7 @@
 #include "demo/reply_reader.hpp"
 
 namespace resilience::demo {
-namespace {
+namespace http_text_test {
 
 using namespace std::chrono_literals;
 using State = ReplyReader::State;
@@ -78,5 +78,5 @@ TEST(ForwardedHeaders, keep_back_what_belongs_to_one_connection) {
     EXPECT_EQ(lines, expected);
 }
 
-}  // namespace
+}  // namespace http_text_test
 }  // namespace resilience::demo

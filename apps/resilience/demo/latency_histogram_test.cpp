@@ -6,7 +6,7 @@
 #include <vector>
 
 namespace resilience::demo {
-namespace {
+namespace latency_histogram_test {
 
 using namespace std::chrono_literals;
 
@@ -61,5 +61,5 @@ TEST(LatencyHistogram, loses_nothing_when_many_threads_add) {
     EXPECT_LT(picture.p50, 3us);
 }
 
-}  // namespace
+}  // namespace latency_histogram_test
 }  // namespace resilience::demo

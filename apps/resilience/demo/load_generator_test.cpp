@@ -9,7 +9,7 @@
 #include "demo/upstream.hpp"
 
 namespace resilience::demo {
-namespace {
+namespace load_generator_test {
 
 using namespace std::chrono_literals;
 
@@ -123,5 +123,5 @@ TEST(LoadGenerator, says_when_it_was_late_itself) {
     EXPECT_EQ(load.picture().customers.calm.answered, 0U);
 }
 
-}  // namespace
+}  // namespace load_generator_test
 }  // namespace resilience::demo

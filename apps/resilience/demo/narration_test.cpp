@@ -10,7 +10,7 @@
 #include "demo/refusal_watch.hpp"
 
 namespace resilience::demo {
-namespace {
+namespace narration_test {
 
 using namespace std::chrono_literals;
 
@@ -142,5 +142,5 @@ TEST(Summary, tells_refusals_without_a_time_and_the_load_apart) {
     EXPECT_NE(text.find("load: 1,010 calls · 10 answers · 1,000 socket errors · 0 started late"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace narration_test
 }  // namespace resilience::demo

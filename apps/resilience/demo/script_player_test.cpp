@@ -7,7 +7,7 @@
 #include <string>
 
 namespace resilience::demo {
-namespace {
+namespace script_player_test {
 
 using namespace std::chrono_literals;
 
@@ -95,5 +95,5 @@ TEST(ScriptPlayer, ends_at_once_when_destroyed_however_far_the_next_event_is) {
     EXPECT_LT(Clock::now() - began, 10s);
 }
 
-}  // namespace
+}  // namespace script_player_test
 }  // namespace resilience::demo

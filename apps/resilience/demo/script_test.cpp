@@ -7,7 +7,7 @@
 #include <string_view>
 
 namespace resilience::demo {
-namespace {
+namespace script_test {
 
 using namespace std::chrono_literals;
 
@@ -155,5 +155,5 @@ TEST(Fault, is_told_in_plain_words) {
     EXPECT_EQ(told("payment", {.down = true}), "payment goes down: port and connections closed");
 }
 
-}  // namespace
+}  // namespace script_test
 }  // namespace resilience::demo

@@ -17,7 +17,7 @@
 #include "demo/http_client_for_tests.hpp"
 
 namespace resilience::demo {
-namespace {
+namespace stats_under_load_test {
 
 using Json = nlohmann::json;
 
@@ -95,5 +95,5 @@ TEST(StatsUnderLoad, reconcile_in_a_thousand_reads_of_the_admin_port_and_agree_w
     EXPECT_EQ(stats.in_flight, 0U);
 }
 
-}  // namespace
+}  // namespace stats_under_load_test
 }  // namespace resilience::demo

@@ -7,7 +7,7 @@
 #include "demo/upstream_set.hpp"
 
 namespace resilience::demo {
-namespace {
+namespace unguarded_shop_test {
 
 using namespace std::chrono_literals;
 
@@ -68,5 +68,5 @@ TEST(UpstreamSet, of_one_seed_fails_alike) {
     EXPECT_NE(answers, answers_of(other));
 }
 
-}  // namespace
+}  // namespace unguarded_shop_test
 }  // namespace resilience::demo

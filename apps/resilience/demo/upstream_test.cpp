@@ -8,7 +8,7 @@
 #include "demo/http_client_for_tests.hpp"
 
 namespace resilience::demo {
-namespace {
+namespace upstream_test {
 
 using namespace std::chrono_literals;
 
@@ -74,5 +74,5 @@ TEST(Upstream, can_be_destroyed_with_a_line) {
     EXPECT_EQ(well_answered(waiting), 0);
 }
 
-}  // namespace
+}  // namespace upstream_test
 }  // namespace resilience::demo

@@ -9,7 +9,7 @@
 #include "text/suggestion.hpp"
 
 namespace resilience::program {
-namespace {
+namespace text_test {
 
 using namespace std::chrono_literals;
 
@@ -84,5 +84,5 @@ TEST(Figures, pad_by_characters_not_bytes) {
     EXPECT_EQ(padded("longer than the column", 5), "longer than the column ");
 }
 
-}  // namespace
+}  // namespace text_test
 }  // namespace resilience::program

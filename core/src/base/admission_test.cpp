@@ -8,7 +8,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace admission_test {
 
 using Permit = std::unique_ptr<int>;  // like every permit: move-only
 using Answer = Admission<Permit>;
@@ -59,4 +59,4 @@ TEST(Admission, converts_from_a_plain_expected_and_moves) {
     EXPECT_EQ(**moved, 3);
 }
 
-}  // namespace
+}  // namespace admission_test

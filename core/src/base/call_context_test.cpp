@@ -5,7 +5,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace call_context_test {
 
 TEST(CallContext, without_a_deadline_has_all_the_time_there_is) {
     CallContext call;
@@ -42,4 +42,4 @@ TEST(CallContext, the_stop_token_is_the_drivers) {
     EXPECT_TRUE(call.stop_token().stop_requested());
 }
 
-}  // namespace
+}  // namespace call_context_test

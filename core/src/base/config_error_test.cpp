@@ -4,7 +4,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace config_error_test {
 
 TEST(ConfigError, prints_the_subject_and_every_problem_one_a_line_field_first) {
     ConfigProblems problems{"circuit breaker \"card_host\""};
@@ -36,4 +36,4 @@ TEST(ConfigError, is_caught_as_an_invalid_argument) {
     EXPECT_THROW(throw ConfigError("bulkhead", {{.field = "name", .message = "is empty"}}), std::invalid_argument);
 }
 
-}  // namespace
+}  // namespace config_error_test

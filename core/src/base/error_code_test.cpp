@@ -6,7 +6,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace error_code_test {
 
 struct Row {
     RejectionReason reason;
@@ -68,4 +68,4 @@ TEST(ErrorCode, what_is_no_rejection_has_no_reason) {
     }
 }
 
-}  // namespace
+}  // namespace error_code_test

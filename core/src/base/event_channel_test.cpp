@@ -9,7 +9,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace event_channel_test {
 
 Event change(std::uint64_t generation) { return {.kind = EventKind::transition, .generation = generation}; }
 
@@ -231,4 +231,4 @@ TEST(EventChannel, what_a_listener_captured_may_use_the_channel_also_when_it_end
     EXPECT_EQ(published, 2);
 }
 
-}  // namespace
+}  // namespace event_channel_test

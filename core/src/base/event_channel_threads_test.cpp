@@ -11,7 +11,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace event_channel_threads_test {
 
 Event change(std::uint64_t generation) { return {.kind = EventKind::transition, .generation = generation}; }
 
@@ -151,4 +151,4 @@ TEST(EventChannelThreads, cancelling_a_thread_inside_a_listener_lets_the_listene
     EXPECT_TRUE(finished);
 }
 
-}  // namespace
+}  // namespace event_channel_threads_test

@@ -8,7 +8,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace events_test {
 
 std::string printed(const Event& event) {
     std::ostringstream out;
@@ -105,4 +105,4 @@ TEST(Event, prints_the_same_whatever_the_stream_is_set_to) {
     EXPECT_EQ(out.str(), printed(event));
 }
 
-}  // namespace
+}  // namespace events_test

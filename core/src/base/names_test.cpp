@@ -10,7 +10,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace names_test {
 
 TEST(Names, the_same_text_is_stored_once) {
     const std::string_view first = intern_name("names_test.once");
@@ -98,4 +98,4 @@ TEST(NamesDeathTest, the_65537th_name_is_refused_and_known_ones_are_still_found)
     EXPECT_EXIT(fill_the_table(), ::testing::ExitedWithCode(0), "");
 }
 
-}  // namespace
+}  // namespace names_test

@@ -14,7 +14,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace outcome_test {
 
 template <class Enum>
 struct Named {
@@ -186,4 +186,4 @@ static_assert(std::is_aggregate_v<CallOptions> && std::is_trivially_destructible
 static_assert(std::is_aggregate_v<CallReport> && std::is_trivially_destructible_v<CallReport>);
 static_assert(std::is_aggregate_v<Verdict> && std::is_trivially_copyable_v<Verdict>);
 
-}  // namespace
+}  // namespace outcome_test

@@ -7,7 +7,7 @@
 #include <thread>
 
 namespace resilience::inline v1 {
-namespace {
+namespace parker_test {
 
 using namespace std::chrono_literals;
 
@@ -47,5 +47,5 @@ TEST(Parker, may_die_as_soon_as_its_change_was_seen) {
     }
 }
 
-}  // namespace
+}  // namespace parker_test
 }  // namespace resilience::inline v1

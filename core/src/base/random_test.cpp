@@ -12,7 +12,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace random_test {
 
 using Draws = std::array<std::uint64_t, 100>;
 
@@ -95,4 +95,4 @@ TEST(ThreadRandom, forked_children_differ_from_each_other_and_from_the_parent) {
     EXPECT_EQ(distinct.size(), 300U);
 }
 
-}  // namespace
+}  // namespace random_test

@@ -7,7 +7,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace rejection_test {
 
 TEST(Rejection, prints_as_one_sentence) {
     struct Row {
@@ -56,4 +56,4 @@ TEST(Rejection, is_compared_by_all_its_parts) {
     EXPECT_NE(one, other);
 }
 
-}  // namespace
+}  // namespace rejection_test

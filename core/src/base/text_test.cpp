@@ -7,7 +7,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace text_test {
 
 TEST(DurationText, has_one_unit_below_a_minute_and_two_above) {
     struct Row {
@@ -119,4 +119,4 @@ TEST(Utf8, knows_the_well_formed_sequences_and_no_others) {
     for (const auto& [text, length] : rows) EXPECT_EQ(utf8_sequence_length(text), length) << quoted_text(text);
 }
 
-}  // namespace
+}  // namespace text_test

@@ -6,7 +6,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace time_test {
 
 constexpr Duration longest = Duration::max();
 constexpr Duration most_negative = Duration::min();
@@ -61,4 +61,4 @@ TEST(Time, differences_are_never_negative_and_stop_at_the_longest_duration) {
 static_assert(saturating_add(never, 1h) == never);
 static_assert(time_between(TimePoint{1s}, TimePoint{3s}) == 2s);
 
-}  // namespace
+}  // namespace time_test

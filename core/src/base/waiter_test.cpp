@@ -4,7 +4,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace waiter_test {
 
 struct Inbox {
     std::vector<Waiter*> brought;
@@ -75,5 +75,5 @@ TEST(Deliveries, an_end_that_meets_a_call_on_its_way_travels_with_it) {
     }
 }
 
-}  // namespace
+}  // namespace waiter_test
 }  // namespace resilience::inline v1

@@ -21,7 +21,7 @@ using for_tests::allocations;
 using for_tests::fail_after;
 using for_tests::failures_until_success;
 
-namespace {
+namespace allocation_test {
 
 constexpr TimePoint start{1000s};
 
@@ -274,4 +274,4 @@ TEST(Conformance, MX_14_the_newest_hundred_of_a_thousand_events_are_kept_and_fre
     EXPECT_EQ(live_after(100), live_after(0)) << "nothing of the history is left";
 }
 
-}  // namespace
+}  // namespace allocation_test

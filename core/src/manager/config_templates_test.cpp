@@ -14,7 +14,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace config_templates_test {
 
 // One field that nobody sets, one that `default` sets, one that the named template sets over it, one that the override
 // sets over both.
@@ -162,4 +162,4 @@ TEST(ConfigTemplates, are_defined_and_asked_for_by_many_threads) {
     EXPECT_EQ(templates.names().size(), 151U);
 }
 
-}  // namespace
+}  // namespace config_templates_test

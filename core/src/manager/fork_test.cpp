@@ -21,7 +21,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace fork_test {
 
 using namespace std::chrono_literals;
 
@@ -199,5 +199,5 @@ TEST(Fork, spreads_the_delays_of_two_children_and_their_parent_apart) {
     }
 }
 
-}  // namespace
+}  // namespace fork_test
 }  // namespace resilience::inline v1

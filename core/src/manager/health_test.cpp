@@ -8,7 +8,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace health_test {
 
 CircuitBreakerStats in_state(CircuitState state) {
     CircuitBreakerStats stats;
@@ -270,4 +270,4 @@ TEST(Health, prints_its_status) {
     EXPECT_EQ(out.str(), "normal critical optional unknown");
 }
 
-}  // namespace
+}  // namespace health_test

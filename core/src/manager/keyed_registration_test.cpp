@@ -14,7 +14,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace keyed_registration_test {
 
 constexpr TimePoint start{1000s};
 using Names = std::vector<std::string>;
@@ -221,4 +221,4 @@ TEST(ManagerOfKeyed, beyond_the_limit_counts_in_the_overflow) {
     EXPECT_EQ(sum.rejected.total(), 6U);
 }
 
-}  // namespace
+}  // namespace keyed_registration_test

@@ -14,7 +14,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace manager_events_test {
 
 constexpr TimePoint start{1000s};
 
@@ -199,4 +199,4 @@ TEST(ManagerEvents, history_begins_with_what_was_added_and_outlives_what_is_remo
     EXPECT_THROW((ResilienceManager{"", {.history = 65'537}}), ConfigError);
 }
 
-}  // namespace
+}  // namespace manager_events_test

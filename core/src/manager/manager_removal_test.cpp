@@ -17,7 +17,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace manager_removal_test {
 
 constexpr TimePoint start{1000s};
 
@@ -303,4 +303,4 @@ TEST(ManagerExpiry, sweeps_beside_threads_that_register_and_call) {
     EXPECT_EQ(policies_in(manager), 0U);
 }
 
-}  // namespace
+}  // namespace manager_removal_test

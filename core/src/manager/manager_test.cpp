@@ -17,7 +17,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace manager_test {
 
 constexpr TimePoint start{1000s};
 
@@ -274,4 +274,4 @@ TEST(ResilienceManager, policies_live_on_without_their_manager) {
     EXPECT_EQ(breaker->name(), "api");
 }
 
-}  // namespace
+}  // namespace manager_test

@@ -18,7 +18,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace manager_threads_test {
 
 // Threads that begin their work together.
 class Together {
@@ -218,4 +218,4 @@ TEST(ManagerThreads, listeners_come_and_go_while_policies_are_registered_and_spe
     EXPECT_GT(heard, 0);
 }
 
-}  // namespace
+}  // namespace manager_threads_test

@@ -18,7 +18,7 @@
 using namespace resilience;
 
 // How programs end while policies are in use. Each case is a process of its own; sanitizers watch it to its very end.
-namespace {
+namespace process_end_test {
 
 ResilienceManager& function_static_manager() {
     static ResilienceManager manager{"ends"};
@@ -187,4 +187,4 @@ TEST(ProcessEnd, a_thread_that_ends_gives_its_thread_local_permit_back) {
     EXPECT_EQ(bulkhead->stats().in_use, 0U);
 }
 
-}  // namespace
+}  // namespace process_end_test

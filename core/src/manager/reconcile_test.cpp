@@ -9,7 +9,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace reconcile_test {
 
 constexpr TimePoint start{std::chrono::seconds(1000)};
 
@@ -44,4 +44,4 @@ TEST(ExpectReconciled, names_the_bulkhead_and_the_partition_whose_sums_differ) {
               "bulkhead \"db\", partition \"wrong\": requests = admitted + rejected does not hold: 7 against 6\n");
 }
 
-}  // namespace
+}  // namespace reconcile_test

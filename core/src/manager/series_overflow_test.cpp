@@ -14,7 +14,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace series_overflow_test {
 
 constexpr TimePoint start{1000s};
 using Names = std::vector<std::string>;
@@ -174,4 +174,4 @@ TEST(ManagerConfig, is_refused_with_the_field_that_is_wrong) {
     }
 }
 
-}  // namespace
+}  // namespace series_overflow_test

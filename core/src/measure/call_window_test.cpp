@@ -13,7 +13,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace call_window_test {
 
 // S and F are calls that took no time; s and f the same, slow.
 CallCounts record(CallWindow& window, std::string_view calls) {
@@ -143,4 +143,4 @@ TEST(CallWindow, CB_23_counts_over_the_last_ten_only) {
     EXPECT_EQ(record(window, "SFSSSFSSSFSSSFSS"), (CallCounts{10, 2, 0}));
 }
 
-}  // namespace
+}  // namespace call_window_test

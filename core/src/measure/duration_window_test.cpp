@@ -12,7 +12,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace duration_window_test {
 
 TEST(Conformance, TW_1_sums_up_durations_and_slow_calls_in_buckets_of_time) {
     std::mutex mutex;
@@ -122,4 +122,4 @@ TEST(DurationWindow, loses_no_call_beside_turns_and_changes) {
     EXPECT_EQ(window.counts_locked(at(Duration{time.load()})), (CallCounts{30'000, 10'000, 10'000, 0, 210ms}));
 }
 
-}  // namespace
+}  // namespace duration_window_test

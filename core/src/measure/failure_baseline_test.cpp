@@ -4,7 +4,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace failure_baseline_test {
 
 TEST(FailureBaseline, says_nothing_before_a_whole_window_is_learned) {
     FailureBaseline baseline(3);
@@ -64,4 +64,4 @@ TEST(FailureBaseline, needs_evidence_to_say_that_a_rate_has_risen) {
     EXPECT_FALSE(rises_above(0, 100, 13, confidence));
 }
 
-}  // namespace
+}  // namespace failure_baseline_test

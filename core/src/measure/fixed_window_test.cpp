@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace fixed_window_test {
 
 using namespace std::chrono_literals;
 
@@ -103,5 +103,5 @@ TEST(FixedWindow, threads_together_get_exactly_the_limit_of_each_window) {
     for (const std::atomic<std::uint64_t>& each : given) ASSERT_EQ(each, limit);
 }
 
-}  // namespace
+}  // namespace fixed_window_test
 }  // namespace resilience::inline v1

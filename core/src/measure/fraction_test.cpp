@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 namespace resilience {
-namespace {
+namespace fraction_test {
 
 constexpr std::uint64_t greatest = std::numeric_limits<std::uint64_t>::max();
 
@@ -158,5 +158,5 @@ TEST(Fraction, reaches_a_half_at_one_hundred_of_two_hundred_and_not_before) {
     EXPECT_TRUE(reaches(100, 200, half));
 }
 
-}  // namespace
+}  // namespace fraction_test
 }  // namespace resilience

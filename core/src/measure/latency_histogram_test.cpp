@@ -12,7 +12,7 @@
 #include <for_tests/watched_atomics.hpp>
 
 namespace resilience {
-namespace {
+namespace latency_histogram_test {
 
 using namespace std::chrono_literals;
 
@@ -163,5 +163,5 @@ TEST(LatencyHistogram, loses_nothing_and_never_falls_while_threads_add) {
     EXPECT_EQ(histogram.picture().sum.count(), static_cast<Duration::rep>(sum));
 }
 
-}  // namespace
+}  // namespace latency_histogram_test
 }  // namespace resilience

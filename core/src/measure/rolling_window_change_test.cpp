@@ -11,7 +11,7 @@
 #include "rolling_window_rig.hpp"
 
 namespace resilience {
-namespace {
+namespace rolling_window_change_test {
 
 using namespace std::chrono_literals;
 
@@ -180,5 +180,5 @@ TEST(RollingWindow, loses_no_result_to_changes_of_shape_beside_it) {
     EXPECT_EQ(rig.counts(last + 1s), WindowCounts{});
 }
 
-}  // namespace
+}  // namespace rolling_window_change_test
 }  // namespace resilience

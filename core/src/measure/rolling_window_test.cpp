@@ -10,7 +10,7 @@
 #include "rolling_window_rig.hpp"
 
 namespace resilience {
-namespace {
+namespace rolling_window_test {
 
 using namespace std::chrono_literals;
 
@@ -229,5 +229,5 @@ TEST(RollingWindow, keeps_as_much_of_a_bucket_that_is_over_as_fits_and_all_of_it
     EXPECT_EQ(rig.record_locked(false, at(1h)), (WindowCounts{weight, 0}));
 }
 
-}  // namespace
+}  // namespace rolling_window_test
 }  // namespace resilience

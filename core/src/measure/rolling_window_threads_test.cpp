@@ -16,7 +16,7 @@
 #include "rolling_window_rig.hpp"
 
 namespace resilience {
-namespace {
+namespace rolling_window_threads_test {
 
 using namespace std::chrono_literals;
 
@@ -238,5 +238,5 @@ TEST(RollingWindow, shows_the_last_result_all_the_others) {
     }
 }
 
-}  // namespace
+}  // namespace rolling_window_threads_test
 }  // namespace resilience

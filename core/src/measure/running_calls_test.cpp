@@ -9,7 +9,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace running_calls_test {
 
 TimePoint at(Duration since_epoch) { return for_tests::origin() + since_epoch; }
 
@@ -80,4 +80,4 @@ TEST(RunningCalls, never_fall_below_none_when_one_ends_that_they_have_not_seen) 
     EXPECT_EQ(running.overdue(at(103s)), 1U);
 }
 
-}  // namespace
+}  // namespace running_calls_test

@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace sliding_log_test {
 
 using namespace std::chrono_literals;
 
@@ -114,5 +114,5 @@ TEST(SlidingLog, threads_together_get_no_more_than_the_limit) {
     EXPECT_EQ(given[0] + given[1] + given[2] + given[3], 100U);
 }
 
-}  // namespace
+}  // namespace sliding_log_test
 }  // namespace resilience::inline v1

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 namespace resilience {
-namespace {
+namespace striped_counters_test {
 
 TEST(StripedCounters, start_at_nothing_and_add_up) {
     StripedCounters<3> counters;
@@ -84,5 +84,5 @@ TEST(StripedCounters, never_show_a_settled_call_without_its_admission) {
     }
 }
 
-}  // namespace
+}  // namespace striped_counters_test
 }  // namespace resilience

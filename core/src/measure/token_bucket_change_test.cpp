@@ -14,7 +14,7 @@
 #include "token_bucket_schedule.hpp"
 
 namespace resilience {
-namespace {
+namespace token_bucket_change_test {
 
 using namespace std::chrono_literals;
 using detail::Signed128;
@@ -169,5 +169,5 @@ TEST(TokenBucket, loses_and_makes_no_token_while_threads_take_and_the_rate_chang
     EXPECT_EQ(taken.load() + bucket.drain(now), capacity);
 }
 
-}  // namespace
+}  // namespace token_bucket_change_test
 }  // namespace resilience

@@ -15,7 +15,7 @@
 #include "token_bucket_schedule.hpp"
 
 namespace resilience {
-namespace {
+namespace token_bucket_test {
 
 using namespace std::chrono_literals;
 using detail::Signed128;
@@ -264,5 +264,5 @@ TEST(TokenBucket, keeps_its_bound_under_threads_with_late_clocks) {
     }
 }
 
-}  // namespace
+}  // namespace token_bucket_test
 }  // namespace resilience

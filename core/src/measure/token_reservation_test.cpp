@@ -13,7 +13,7 @@
 #include "token_bucket_schedule.hpp"
 
 namespace resilience {
-namespace {
+namespace token_reservation_test {
 
 using namespace std::chrono_literals;
 
@@ -276,5 +276,5 @@ TEST(TokenReservation, threads_that_reserve_settle_and_take_keep_the_bound) {
     }
 }
 
-}  // namespace
+}  // namespace token_reservation_test
 }  // namespace resilience

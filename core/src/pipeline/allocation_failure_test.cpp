@@ -21,7 +21,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace allocation_failure_test {
 
 using namespace std::chrono_literals;
 using for_tests::fail_after;
@@ -216,5 +216,5 @@ TEST(AllocationFailure, of_the_block_after_nine_years_lets_a_drain_end) {
     EXPECT_EQ(limiter.drain(later), 3U);
 }
 
-}  // namespace
+}  // namespace allocation_failure_test
 }  // namespace resilience::inline v1

@@ -16,7 +16,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace allocation_free_test {
 
 using namespace std::chrono_literals;
 
@@ -165,5 +165,5 @@ TEST(AllocationFree, is_admitting_and_settling_of_every_policy) {
     }
 }
 
-}  // namespace
+}  // namespace allocation_free_test
 }  // namespace resilience::inline v1

@@ -15,7 +15,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace any_pipeline_test {
 
 using namespace std::chrono_literals;
 
@@ -228,5 +228,5 @@ TEST_F(AnyPipelineTest, is_executed_by_many_threads_at_once) {
     EXPECT_EQ(wide.stats().in_use, 0U);
 }
 
-}  // namespace
+}  // namespace any_pipeline_test
 }  // namespace resilience::inline v1

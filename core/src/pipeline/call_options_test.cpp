@@ -12,7 +12,7 @@
 #include "conformance_drivers.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace call_options_test {
 
 using namespace std::chrono_literals;
 
@@ -251,5 +251,5 @@ TEST(CallOptions, an_overslept_back_off_makes_no_attempt_after_the_deadline) {
     EXPECT_EQ(report.waited_in_backoff, 1600ms);
 }
 
-}  // namespace
+}  // namespace call_options_test
 }  // namespace resilience::inline v1

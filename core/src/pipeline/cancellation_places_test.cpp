@@ -17,7 +17,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace cancellation_places_test {
 
 using namespace std::chrono_literals;
 using for_tests::CancellableThread;
@@ -183,7 +183,7 @@ TYPED_TEST(CancellationInLineOf, a_limiter_takes_nothing) {
     EXPECT_FALSE(limiter.acquire());
 }
 
-}  // namespace
+}  // namespace cancellation_places_test
 }  // namespace resilience::inline v1
 
 #endif

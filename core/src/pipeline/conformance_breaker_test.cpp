@@ -13,7 +13,7 @@
 #include "conformance_breaker.hpp"
 
 namespace conformance {
-namespace {
+namespace conformance_breaker_test {
 
 class Permits final : public Subject {
   public:
@@ -160,7 +160,7 @@ CallResult result_of_letter(char outcome) {
     }
 }
 
-}  // namespace
+}  // namespace conformance_breaker_test
 
 std::string_view to_string(SubjectKind kind) {
     switch (kind) {
@@ -177,13 +177,13 @@ std::string_view to_string(SubjectKind kind) {
 std::unique_ptr<Subject> Subject::make(SubjectKind kind, const CircuitBreakerConfig& config) {
     switch (kind) {
         case SubjectKind::permits:
-            return std::make_unique<Permits>(config);
+            return std::make_unique<conformance_breaker_test::Permits>(config);
         case SubjectKind::blocking:
-            return std::make_unique<Blocking>(config);
+            return std::make_unique<conformance_breaker_test::Blocking>(config);
         case SubjectKind::virtual_time:
             break;
     }
-    return std::make_unique<Virtual>(config);
+    return std::make_unique<conformance_breaker_test::Virtual>(config);
 }
 
 Scenario& Scenario::run(std::string_view outcomes) {
@@ -214,7 +214,9 @@ std::vector<Subject::Call> Scenario::begin(int calls) {
     return begun;
 }
 
-void Scenario::finish(Subject::Call call, char outcome) { subject_->finish(call, result_of_letter(outcome)); }
+void Scenario::finish(Subject::Call call, char outcome) {
+    subject_->finish(call, conformance_breaker_test::result_of_letter(outcome));
+}
 
 void Scenario::finish(const std::vector<Subject::Call>& calls, char outcome) {
     for (const auto call : calls) finish(call, outcome);

@@ -5,7 +5,7 @@
 #include "conformance_breaker.hpp"
 
 namespace conformance {
-namespace {
+namespace conformance_call_window_test {
 
 std::string times(int count, const std::string& outcomes) {
     std::string all;
@@ -189,5 +189,5 @@ TEST(Conformance, CB_20_a_minimum_that_its_window_cannot_hold_is_refused_and_bot
     }
 }
 
-}  // namespace
+}  // namespace conformance_call_window_test
 }  // namespace conformance

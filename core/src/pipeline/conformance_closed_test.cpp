@@ -5,7 +5,7 @@
 #include "conformance_breaker.hpp"
 
 namespace conformance {
-namespace {
+namespace conformance_closed_test {
 
 std::string times(int count, char outcome) { return std::string(static_cast<std::size_t>(count), outcome); }
 
@@ -77,5 +77,5 @@ TEST(Conformance, TW_12_permits) {
     EXPECT_EQ(breaker.stats(now).window.failures, 5U) << "nothing expires, nothing is lost";
 }
 
-}  // namespace
+}  // namespace conformance_closed_test
 }  // namespace conformance

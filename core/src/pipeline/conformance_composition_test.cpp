@@ -11,7 +11,7 @@
 #include "conformance_drivers.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace conformance_composition_test {
 
 using namespace std::chrono_literals;
 
@@ -133,5 +133,5 @@ TYPED_TEST(CompositionConformance, CO_14_a_full_bulkhead_is_no_failure_of_the_ca
     EXPECT_EQ(stats.window.requests, 1U);
 }
 
-}  // namespace
+}  // namespace conformance_composition_test
 }  // namespace resilience::inline v1

@@ -14,7 +14,7 @@
 #include "conformance_drivers.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace conformance_decided_test {
 
 using namespace std::chrono_literals;
 
@@ -115,5 +115,5 @@ TEST(Conformance, BH_13_a_permit_cannot_be_released_twice_nor_without_having_bee
     EXPECT_FALSE(bulkhead.try_acquire().has_value());
 }
 
-}  // namespace
+}  // namespace conformance_decided_test
 }  // namespace resilience::inline v1

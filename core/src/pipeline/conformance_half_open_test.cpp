@@ -3,7 +3,7 @@
 #include "conformance_breaker.hpp"
 
 namespace conformance {
-namespace {
+namespace conformance_half_open_test {
 
 // Half-open, now.
 void probe(Scenario& s) {
@@ -203,5 +203,5 @@ const std::vector<Row> probing{
 };
 CONFORMANCE_ROWS(BreakerProbing, probing);
 
-}  // namespace
+}  // namespace conformance_half_open_test
 }  // namespace conformance

@@ -13,7 +13,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace conformance_hooks_test {
 
 using namespace std::chrono_literals;
 
@@ -265,5 +265,5 @@ TEST(ManualControl, may_be_used_by_the_listeners_it_causes) {
     EXPECT_EQ(second.breaker.state(), CircuitState::closed);
 }
 
-}  // namespace
+}  // namespace conformance_hooks_test
 }  // namespace resilience::inline v1

@@ -10,7 +10,7 @@
 #include "conformance_breaker.hpp"
 
 namespace conformance {
-namespace {
+namespace conformance_invariants_test {
 
 template <class Work>
 void in_threads(int threads, Work work) {
@@ -256,5 +256,5 @@ TEST(Conformance, IN_6_events_follow_each_other) {
     EXPECT_GT(followed, 500U);
 }
 
-}  // namespace
+}  // namespace conformance_invariants_test
 }  // namespace conformance

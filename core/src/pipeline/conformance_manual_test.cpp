@@ -3,7 +3,7 @@
 #include "conformance_breaker.hpp"
 
 namespace conformance {
-namespace {
+namespace conformance_manual_test {
 
 const std::vector<Row> rows{
     {"MN_1",
@@ -114,5 +114,5 @@ const std::vector<Row> rows{
 };
 CONFORMANCE_ROWS(BreakerManual, rows);
 
-}  // namespace
+}  // namespace conformance_manual_test
 }  // namespace conformance

@@ -7,7 +7,7 @@
 #include "conformance_breaker.hpp"
 
 namespace conformance {
-namespace {
+namespace conformance_neutral_test {
 
 const std::vector<Row> neutral{
     {"NL_2", half_open_failing_k_of_n(2, 4),
@@ -201,5 +201,5 @@ TEST(Conformance, NL_6_virtual) {
     only_one_type_is_recorded(breaker, [&](auto function) { return time.execute(guarded, function); });
 }
 
-}  // namespace
+}  // namespace conformance_neutral_test
 }  // namespace conformance

@@ -3,7 +3,7 @@
 #include "conformance_breaker.hpp"
 
 namespace conformance {
-namespace {
+namespace conformance_open_time_test {
 
 const std::vector<Row> rows{
     {"OH_5",
@@ -101,5 +101,5 @@ const std::vector<Row> rows{
 
 CONFORMANCE_ROWS(OpenTime, rows);
 
-}  // namespace
+}  // namespace conformance_open_time_test
 }  // namespace conformance

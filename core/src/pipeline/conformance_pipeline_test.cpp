@@ -16,7 +16,7 @@
 #include "conformance_drivers.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace conformance_pipeline_test {
 
 using namespace std::chrono_literals;
 
@@ -205,5 +205,5 @@ TYPED_TEST(PipelineConformance, NL_22_the_same_for_refusals_inside_and_levers) {
     EXPECT_EQ(on.bulkhead.stats().in_use, 0U);
 }
 
-}  // namespace
+}  // namespace conformance_pipeline_test
 }  // namespace resilience::inline v1

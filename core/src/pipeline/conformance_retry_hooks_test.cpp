@@ -13,7 +13,7 @@
 #include "conformance_drivers.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace conformance_retry_hooks_test {
 
 using namespace std::chrono_literals;
 
@@ -228,5 +228,5 @@ TEST(RetryHooksConformance, RT_25_no_delay_lets_no_virtual_moment_pass) {
     EXPECT_EQ(retry.stats().attempts, 4U);
 }
 
-}  // namespace
+}  // namespace conformance_retry_hooks_test
 }  // namespace resilience::inline v1

@@ -10,7 +10,7 @@
 #include "conformance_drivers.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace conformance_retry_test {
 
 using namespace std::chrono_literals;
 
@@ -305,5 +305,5 @@ TYPED_TEST(RetryConformance, RT_42_three_attempts_are_one_call_and_two_retries) 
     EXPECT_EQ(seen.stats.retries, 2U);
 }
 
-}  // namespace
+}  // namespace conformance_retry_test
 }  // namespace resilience::inline v1

@@ -3,7 +3,7 @@
 #include "conformance_breaker.hpp"
 
 namespace conformance {
-namespace {
+namespace conformance_slow_calls_test {
 
 constexpr CircuitBreakerConfig base{.failure_threshold = 0.5,
                                     .success_threshold = 4,
@@ -192,5 +192,5 @@ const std::vector<Row> rows{
 
 CONFORMANCE_ROWS(SlowCalls, rows);
 
-}  // namespace
+}  // namespace conformance_slow_calls_test
 }  // namespace conformance

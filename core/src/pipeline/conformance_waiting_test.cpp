@@ -7,7 +7,7 @@
 #include <resilience/policies/sliding_log_limiter.hpp>
 
 namespace resilience::inline v1 {
-namespace {
+namespace conformance_waiting_test {
 
 using namespace std::chrono_literals;
 
@@ -283,5 +283,5 @@ TYPED_TEST(WaitingConformance, RL_60_holds_for_windows_and_logs_too) {
     expect_that_a_cancelled_waiter_frees_its_place(this->run, log);
 }
 
-}  // namespace
+}  // namespace conformance_waiting_test
 }  // namespace resilience::inline v1

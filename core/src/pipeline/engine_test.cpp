@@ -21,7 +21,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace engine_test {
 
 using namespace std::chrono_literals;
 using for_tests::allocations;
@@ -294,5 +294,5 @@ TEST_F(Engine, a_blocking_call_allocates_nothing) {
     EXPECT_EQ(allocated_by(200), 0U);
 }
 
-}  // namespace
+}  // namespace engine_test
 }  // namespace resilience::inline v1

@@ -13,7 +13,7 @@
 #include <system_error>
 
 namespace resilience::inline v1 {
-namespace {
+namespace execute_or_test {
 
 using namespace std::chrono_literals;
 
@@ -142,5 +142,5 @@ TEST_F(ExecuteOr, has_the_three_forms_in_real_and_in_virtual_time) {
     EXPECT_EQ(served.served_by, "fallback");
 }
 
-}  // namespace
+}  // namespace execute_or_test
 }  // namespace resilience::inline v1

@@ -11,7 +11,7 @@
 #include <system_error>
 
 namespace resilience::inline v1 {
-namespace {
+namespace first_of_test {
 
 using Text = std::expected<std::string, Rejection>;
 
@@ -111,5 +111,5 @@ TEST(FirstOf, carries_what_only_moves) {
     EXPECT_EQ(kept, "kept") << "a named value is copied";
 }
 
-}  // namespace
+}  // namespace first_of_test
 }  // namespace resilience::inline v1

@@ -12,7 +12,7 @@
 #include <string>
 
 namespace resilience::inline v1 {
-namespace {
+namespace judged_gate_test {
 
 using namespace std::chrono_literals;
 
@@ -162,5 +162,5 @@ TEST_F(JudgedGate, a_shared_breaker_is_kept_alive_and_a_null_one_refused) {
     EXPECT_THROW((Pipeline{with_classifier(std::shared_ptr<CircuitBreaker>{}, ServerErrorsOnly{})}), ConfigError);
 }
 
-}  // namespace
+}  // namespace judged_gate_test
 }  // namespace resilience::inline v1

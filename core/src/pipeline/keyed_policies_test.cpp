@@ -5,7 +5,7 @@
 #include <resilience/policies/keyed.hpp>
 #include <resilience/policies/keyed_rate_limiter.hpp>
 
-namespace {
+namespace keyed_policies_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -41,4 +41,4 @@ TEST(Keyed, keeps_the_policy_of_a_pipeline_for_as_long_as_the_pipeline_lives) {
     EXPECT_EQ(per_host.sweep(), 1U);
 }
 
-}  // namespace
+}  // namespace keyed_policies_test

@@ -14,7 +14,7 @@
 #include <for_tests/token_charges.hpp>
 
 namespace resilience::inline v1 {
-namespace {
+namespace limiter_properties_test {
 
 using namespace std::chrono_literals;
 
@@ -142,5 +142,5 @@ RC_GTEST_PROP(LimiterProperties, no_schedule_charges_more_than_the_bound, (Steps
     schedule.end();
 }
 
-}  // namespace
+}  // namespace limiter_properties_test
 }  // namespace resilience::inline v1

@@ -12,7 +12,7 @@
 #include <string>
 
 namespace resilience::inline v1 {
-namespace {
+namespace nested_pipelines_test {
 
 using namespace std::chrono_literals;
 
@@ -216,5 +216,5 @@ TEST_F(NestedPipelines, an_inner_answer_after_the_outer_deadline_is_late_for_bot
     EXPECT_EQ(seen().failure, 1U);
 }
 
-}  // namespace
+}  // namespace nested_pipelines_test
 }  // namespace resilience::inline v1

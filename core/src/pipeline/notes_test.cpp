@@ -10,7 +10,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace notes_test {
 
 using namespace std::chrono_literals;
 
@@ -131,5 +131,5 @@ TEST_F(NotesTest, are_printed_and_have_names) {
     EXPECT_EQ(to_string(NoteKind::timeout_too_short), "timeout_too_short");
 }
 
-}  // namespace
+}  // namespace notes_test
 }  // namespace resilience::inline v1

@@ -11,7 +11,7 @@
 #include "conformance_drivers.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace operations_test {
 
 using namespace std::chrono_literals;
 
@@ -116,5 +116,5 @@ TEST(Operation, travels_through_a_pipeline_whose_type_is_erased) {
     EXPECT_EQ(breaker.stats().operations[0].success, 1U);
 }
 
-}  // namespace
+}  // namespace operations_test
 }  // namespace resilience::inline v1

@@ -13,7 +13,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace owned_policies_test {
 
 using namespace std::chrono_literals;
 
@@ -126,5 +126,5 @@ TEST(OwnedPolicies, a_shared_policy_lives_as_long_as_the_last_copy) {
     EXPECT_EQ(watched.lock()->stats(time.now()).success, 1U);
 }
 
-}  // namespace
+}  // namespace owned_policies_test
 }  // namespace resilience::inline v1

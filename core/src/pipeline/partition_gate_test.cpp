@@ -5,7 +5,7 @@
 
 using namespace resilience;
 
-namespace {
+namespace partition_gate_test {
 
 TEST(PartitionGate, lets_a_call_of_a_pipeline_through_and_takes_its_place_back) {
     Bulkhead bulkhead{"db", 2};
@@ -28,4 +28,4 @@ TEST(PartitionGate, lets_a_call_of_a_pipeline_through_and_takes_its_place_back) 
     EXPECT_EQ(refused.error().reason, RejectionReason::shutting_down);
 }
 
-}  // namespace
+}  // namespace partition_gate_test

@@ -15,7 +15,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace peers_defects_test {
 
 using namespace std::chrono_literals;
 using Failing = std::expected<int, std::string>;
@@ -196,5 +196,5 @@ TEST(CallBrokenElsewhere, a_budget_gives_no_more_than_its_maximum_to_all_who_ask
     }
 }
 
-}  // namespace
+}  // namespace peers_defects_test
 }  // namespace resilience::inline v1

@@ -17,7 +17,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace permit_properties_test {
 
 using namespace std::chrono_literals;
 
@@ -135,5 +135,5 @@ RC_GTEST_PROP(PermitProperties, each_permit_returns_once_over_any_schedule,
     schedule.end(abandons);
 }
 
-}  // namespace
+}  // namespace permit_properties_test
 }  // namespace resilience::inline v1

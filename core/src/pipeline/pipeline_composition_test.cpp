@@ -11,7 +11,7 @@
 #include <string>
 
 namespace resilience::inline v1 {
-namespace {
+namespace pipeline_composition_test {
 
 using namespace std::chrono_literals;
 
@@ -259,5 +259,5 @@ TEST_F(PipelineComposition, a_classifier_that_throws_changes_nothing_for_the_cal
     EXPECT_EQ(seen().in_flight, 0U);
 }
 
-}  // namespace
+}  // namespace pipeline_composition_test
 }  // namespace resilience::inline v1

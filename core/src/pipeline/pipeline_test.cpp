@@ -15,7 +15,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace pipeline_test {
 
 using namespace std::chrono_literals;
 
@@ -23,14 +23,14 @@ struct PaymentError {
     std::string text;
 };
 
-}  // namespace
+}  // namespace pipeline_test
 
 template <>
-struct rejection_to<PaymentError> {
-    static PaymentError convert(const Rejection& rejection) { return {to_string(rejection)}; }
+struct rejection_to<pipeline_test::PaymentError> {
+    static pipeline_test::PaymentError convert(const Rejection& rejection) { return {to_string(rejection)}; }
 };
 
-namespace {
+namespace pipeline_test {
 
 constexpr CircuitBreakerConfig opens_at_once{.success_threshold = 1, .timeout = 10s, .min_requests = 1};
 
@@ -237,5 +237,5 @@ TEST(Pipeline, serves_many_threads_at_once_and_its_counters_add_up) {
     EXPECT_EQ(of_breaker.in_flight + of_bulkhead.in_use + of_retry.sleeping, 0U);
 }
 
-}  // namespace
+}  // namespace pipeline_test
 }  // namespace resilience::inline v1

@@ -14,7 +14,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace probe_runner_test {
 
 using namespace std::chrono_literals;
 
@@ -203,5 +203,5 @@ TEST(ProbeRunner, lives_with_calls_levers_and_other_probes_from_many_threads) {
     EXPECT_EQ(probes.sent, probes.succeeded + probes.failed + probes.timed_out + probes.undecided);
 }
 
-}  // namespace
+}  // namespace probe_runner_test
 }  // namespace resilience::inline v1

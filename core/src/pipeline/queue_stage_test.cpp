@@ -5,7 +5,7 @@
 #include "waiting_drivers.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace queue_stage_test {
 
 using namespace std::chrono_literals;
 
@@ -320,5 +320,5 @@ TEST(QueueStageInVirtualTime, acquire_for_has_a_twin) {
     EXPECT_EQ(cancelled.answer().error().reason, RejectionReason::cancelled);
 }
 
-}  // namespace
+}  // namespace queue_stage_test
 }  // namespace resilience::inline v1

@@ -11,7 +11,7 @@
 #include <variant>
 
 namespace resilience::inline v1 {
-namespace {
+namespace rejection_to_test {
 
 // An error of the user's own that says what is inside it.
 struct OrderError {
@@ -24,19 +24,21 @@ struct TextError {
 };
 using SomeError = std::variant<std::monostate, Rejection, int>;
 
-}  // namespace
+}  // namespace rejection_to_test
 
 template <>
-struct rejection_to<OrderError> {
-    static OrderError convert(const Rejection& why) { return {to_string(why), why}; }
-    static const Rejection* find(const OrderError& error) { return error.rejection ? &*error.rejection : nullptr; }
+struct rejection_to<rejection_to_test::OrderError> {
+    static rejection_to_test::OrderError convert(const Rejection& why) { return {to_string(why), why}; }
+    static const Rejection* find(const rejection_to_test::OrderError& error) {
+        return error.rejection ? &*error.rejection : nullptr;
+    }
 };
 template <>
-struct rejection_to<TextError> {
-    static TextError convert(const Rejection& why) { return {to_string(why)}; }
+struct rejection_to<rejection_to_test::TextError> {
+    static rejection_to_test::TextError convert(const Rejection& why) { return {to_string(why)}; }
 };
 
-namespace {
+namespace rejection_to_test {
 
 static_assert(HoldsRejection<std::error_code> && HoldsRejection<SomeError> && HoldsRejection<OrderError>);
 static_assert(!HoldsRejection<std::string> && !HoldsRejection<std::variant<int, std::string>>);
@@ -112,5 +114,5 @@ TEST_F(RejectionTo, a_classifier_of_the_value_leaves_a_rejection_one) {
     EXPECT_EQ(outer.stats(time.now()).failure, 1U) << "who judges the whole has the first word";
 }
 
-}  // namespace
+}  // namespace rejection_to_test
 }  // namespace resilience::inline v1

@@ -15,7 +15,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace retry_properties_test {
 
 using namespace std::chrono_literals;
 
@@ -266,5 +266,5 @@ RC_GTEST_PROP(RetryProperties, no_window_of_a_budget_gives_more_than_it_may,
     }
 }
 
-}  // namespace
+}  // namespace retry_properties_test
 }  // namespace resilience::inline v1

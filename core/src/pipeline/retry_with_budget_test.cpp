@@ -14,7 +14,7 @@
 #include "conformance_drivers.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace retry_with_budget_test {
 
 using namespace std::chrono_literals;
 
@@ -342,5 +342,5 @@ TEST(RetryWithBudget, from_many_threads_is_at_rest_when_they_are) {
     EXPECT_GT(tokens->stats().rejected, 0U);
 }
 
-}  // namespace
+}  // namespace retry_with_budget_test
 }  // namespace resilience::inline v1

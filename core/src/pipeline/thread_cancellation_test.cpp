@@ -17,7 +17,7 @@
 #include <thread>
 
 namespace resilience::inline v1 {
-namespace {
+namespace thread_cancellation_test {
 
 using namespace std::chrono_literals;
 
@@ -142,7 +142,7 @@ TEST(ThreadCancellationInLine, leaves_the_line_and_takes_nothing_with_it) {
     }
 }
 
-}  // namespace
+}  // namespace thread_cancellation_test
 }  // namespace resilience::inline v1
 
 #endif

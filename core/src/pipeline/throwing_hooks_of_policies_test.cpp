@@ -32,7 +32,7 @@ struct resilience::rejection_to<throwing_hooks::Error> {
 };
 
 namespace resilience::inline v1 {
-namespace {
+namespace throwing_hooks_of_policies_test {
 
 using namespace std::chrono_literals;
 using throwing_hooks::Error;
@@ -124,5 +124,5 @@ TYPED_TEST(ThrowingHooksOfPolicies, lose_no_result_and_no_permit) {
     throwing_hooks::conversion_throws = false;
 }
 
-}  // namespace
+}  // namespace throwing_hooks_of_policies_test
 }  // namespace resilience::inline v1

@@ -12,7 +12,7 @@
 #include "conformance_drivers.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace throwing_hooks_test {
 
 using namespace std::chrono_literals;
 
@@ -131,5 +131,5 @@ TYPED_TEST(ThrowingHooks, lose_no_result_and_no_permit_wherever_they_stand) {
     EXPECT_EQ(this->exceptions_of_listeners(), 5U);
 }
 
-}  // namespace
+}  // namespace throwing_hooks_test
 }  // namespace resilience::inline v1

@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace virtual_probes_test {
 
 using namespace std::chrono_literals;
 
@@ -135,5 +135,5 @@ TEST_F(VirtualProbesTest, may_be_outlived_by_a_probe_that_is_set_anew_from_insid
     EXPECT_EQ(counts().undecided, 1U);
 }
 
-}  // namespace
+}  // namespace virtual_probes_test
 }  // namespace resilience::inline v1

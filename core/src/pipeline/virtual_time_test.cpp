@@ -15,7 +15,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace virtual_time_test {
 
 using namespace std::chrono_literals;
 using namespace resilience::scripted;
@@ -268,5 +268,5 @@ TEST(RetryExecutor, stands_in_a_pipeline_for_its_policy) {
     EXPECT_EQ(retry.policy()->stats().success_retried, 1U);
 }
 
-}  // namespace
+}  // namespace virtual_time_test
 }  // namespace resilience::inline v1

@@ -12,7 +12,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace adaptive_threshold_test {
 
 // Calls that come evenly, so many of them in a window, and fail at a rate.
 class Traffic {
@@ -110,4 +110,4 @@ TEST(AdaptiveThreshold, judges_by_the_plain_threshold_until_it_has_learned_a_win
     EXPECT_EQ(usual.run(199, 0.45), std::nullopt);
 }
 
-}  // namespace
+}  // namespace adaptive_threshold_test

@@ -7,7 +7,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace bulkhead_config_test {
 
 std::vector<std::string> bad_fields(const BulkheadConfig& config) {
     std::vector<std::string> fields;
@@ -92,5 +92,5 @@ TEST(BulkheadConfig, a_negative_wait_set_later_becomes_none) {
     EXPECT_NO_THROW(Bulkhead("as_shown", bulkhead.config()));
 }
 
-}  // namespace
+}  // namespace bulkhead_config_test
 }  // namespace resilience::inline v1

@@ -12,7 +12,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace bulkhead_partition_test {
 
 static_assert(sizeof(Bulkhead) == 128, "a bulkhead without partitions pays nothing");
 
@@ -295,4 +295,4 @@ TEST(BulkheadPartition, keeps_its_promise_under_threads) {
     EXPECT_EQ(bulkhead.stats().in_use, 0U);
 }
 
-}  // namespace
+}  // namespace bulkhead_partition_test

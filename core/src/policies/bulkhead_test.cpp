@@ -12,7 +12,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace bulkhead_test {
 
 using namespace std::chrono_literals;
 using Permit = Bulkhead::Permit;
@@ -289,5 +289,5 @@ TEST(Conformance, BH_19_a_hundred_threads_never_pass_the_limit) {
     EXPECT_EQ(stats.requests, 5000U);
 }
 
-}  // namespace
+}  // namespace bulkhead_test
 }  // namespace resilience::inline v1

@@ -12,7 +12,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace bulkhead_wait_test {
 
 const TimePoint start = for_tests::origin() + 1000s;
 
@@ -142,4 +142,4 @@ TEST(BulkheadWait, of_threads_that_slept_is_there_once_for_each) {
     EXPECT_EQ(stats.wait->count, stats.admitted);
 }
 
-}  // namespace
+}  // namespace bulkhead_wait_test

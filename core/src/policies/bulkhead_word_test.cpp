@@ -8,7 +8,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace bulkhead_word_test {
 
 // Atomics that run a given function once at a given place of one operation: another thread's step, made to happen
 // there.
@@ -190,5 +190,5 @@ TEST(BulkheadWord, never_passes_the_limit_and_never_shows_a_counter_fall_under_t
     EXPECT_EQ(word.read().in_use, 0U);
 }
 
-}  // namespace
+}  // namespace bulkhead_word_test
 }  // namespace resilience::inline v1

@@ -11,7 +11,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_config_test {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double smallest = std::numeric_limits<double>::denorm_min();
@@ -252,4 +252,4 @@ TEST(CircuitBreakerConfig, profiles_are_valid) {
     EXPECT_NO_THROW(CircuitBreaker("config_test", CircuitBreakerConfig::slow_api()));
 }
 
-}  // namespace
+}  // namespace circuit_breaker_config_test

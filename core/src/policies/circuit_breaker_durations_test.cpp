@@ -13,7 +13,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_durations_test {
 
 TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
@@ -205,4 +205,4 @@ TEST(CircuitBreakerDurations, lose_no_call_of_any_thread_beside_turns_pictures_a
     EXPECT_EQ(window.average_duration, window.total_duration / (3 * calls));
 }
 
-}  // namespace
+}  // namespace circuit_breaker_durations_test

@@ -10,7 +10,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_events_test {
 
 TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
@@ -157,4 +157,4 @@ TEST(CircuitBreakerEvents, a_subscription_may_outlive_its_breaker) {
     EXPECT_FALSE(static_cast<bool>(listening));
 }
 
-}  // namespace
+}  // namespace circuit_breaker_events_test

@@ -10,7 +10,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_latency_test {
 
 TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
@@ -85,4 +85,4 @@ TEST(CircuitBreakerLatency, has_every_call_once_all_threads_are_done) {
     EXPECT_EQ(stats.latency->max, 4999us);
 }
 
-}  // namespace
+}  // namespace circuit_breaker_latency_test

@@ -10,7 +10,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_levers_test {
 
 TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
@@ -243,4 +243,4 @@ TEST(CircuitBreakerLevers, forced_closed_admits_where_running_calls_are_judged_t
     EXPECT_EQ(breaker.state(at(10s)), CircuitState::forced_closed);
 }
 
-}  // namespace
+}  // namespace circuit_breaker_levers_test

@@ -298,7 +298,7 @@ CircuitBreakerConfig two_of_three() {
 
 }  // namespace circuit_breaker_model
 
-namespace {
+namespace circuit_breaker_model_test {
 
 using namespace circuit_breaker_model;
 
@@ -337,5 +337,5 @@ TEST(CircuitBreakerModel, finds_a_breaker_that_refuses_for_ever) {
     EXPECT_EQ(explore({config}, 2).wedge, "record a failure") << "which opens it for ever";
 }
 
-}  // namespace
+}  // namespace circuit_breaker_model_test
 }  // namespace resilience::inline v1

@@ -13,7 +13,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_operations_test {
 
 using Operation = CircuitBreaker::Operation;
 using OperationStats = CircuitBreakerStats::Operation;
@@ -223,4 +223,4 @@ TEST(CircuitBreakerOperation, changes_nothing_else_about_a_breaker_without_optio
     EXPECT_EQ(breaker.state(at(20s)), CircuitState::closed);
 }
 
-}  // namespace
+}  // namespace circuit_breaker_operations_test

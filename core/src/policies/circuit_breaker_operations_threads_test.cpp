@@ -16,7 +16,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_operations_threads_test {
 
 using Operation = CircuitBreaker::Operation;
 
@@ -223,4 +223,4 @@ TEST(CircuitBreakerOperations, may_be_asked_for_while_plain_calls_run) {
     EXPECT_EQ(stats.operations[0].requests, 1000U);
 }
 
-}  // namespace
+}  // namespace circuit_breaker_operations_threads_test

@@ -14,7 +14,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_options_test {
 
 TimePoint at(Duration time) { return for_tests::origin() + time; }
 
@@ -280,4 +280,4 @@ TEST(CircuitBreakerOptions, a_trip_predicate_does_not_see_what_an_operation_that
     EXPECT_EQ(breaker.state(at(0s)), CircuitState::closed);
 }
 
-}  // namespace
+}  // namespace circuit_breaker_options_test

@@ -10,7 +10,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_permit_test {
 
 TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
@@ -183,4 +183,4 @@ TEST(CircuitBreakerPermit, an_old_probe_cannot_give_back_the_slot_of_a_newer_one
     EXPECT_EQ(breaker.state(at(12s)), CircuitState::closed);
 }
 
-}  // namespace
+}  // namespace circuit_breaker_permit_test

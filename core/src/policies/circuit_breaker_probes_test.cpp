@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 using detail::ProbeHolder;
 using detail::ProbeSlots;
 
-namespace {
+namespace circuit_breaker_probes_test {
 
 TimePoint at(Duration since_start) { return for_tests::origin() + since_start; }
 
@@ -102,4 +102,4 @@ TEST(LeftBehind, extended_groups_keep_their_order) {
     EXPECT_EQ(left.forget_oldest(TimePoint::max()), 0U);
 }
 
-}  // namespace
+}  // namespace circuit_breaker_probes_test

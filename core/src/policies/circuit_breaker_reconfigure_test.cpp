@@ -14,7 +14,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_reconfigure_test {
 
 TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
@@ -281,4 +281,4 @@ TEST(CircuitBreakerReconfigure, the_initial_state_has_had_its_effect) {
     EXPECT_EQ(breaker.config().initial_state, CircuitState::open);
 }
 
-}  // namespace
+}  // namespace circuit_breaker_reconfigure_test

@@ -14,7 +14,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_reconfigure_threads_test {
 
 constexpr CircuitBreakerConfig base{.failure_threshold = 1, .min_requests = 20, .window_size = 1ms, .buckets = 10};
 
@@ -191,4 +191,4 @@ TEST(CircuitBreakerReconfigure, ends_although_the_newest_bucket_grows_while_it_i
     expect_reconciled(breaker.stats());
 }
 
-}  // namespace
+}  // namespace circuit_breaker_reconfigure_threads_test

@@ -11,7 +11,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_test {
 
 TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
@@ -226,4 +226,4 @@ TEST(CircuitBreaker, may_be_destroyed_while_results_of_allow_are_awaited) {
     expect_reconciled(breaker.stats(at(1s)));
 }
 
-}  // namespace
+}  // namespace circuit_breaker_test

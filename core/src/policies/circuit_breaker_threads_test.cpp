@@ -12,7 +12,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_threads_test {
 
 template <class Work>
 void in_threads(int threads, Work work) {
@@ -257,4 +257,4 @@ TEST(CircuitBreakerThreads, two_step_results_are_neither_lost_nor_doubled_over_c
     EXPECT_EQ(stats.abandoned + stats.unpaired_results, 0U) << "no lease ends in this time";
 }
 
-}  // namespace
+}  // namespace circuit_breaker_threads_test

@@ -7,7 +7,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace circuit_breaker_two_step_test {
 
 TimePoint at(Duration since_start) { return for_tests::origin() + 1h + since_start; }
 
@@ -185,4 +185,4 @@ TEST(CircuitBreakerTwoStep, settles_the_oldest_generation_first_over_several_cha
     expect_reconciled(breaker.stats(at(9s)));
 }
 
-}  // namespace
+}  // namespace circuit_breaker_two_step_test

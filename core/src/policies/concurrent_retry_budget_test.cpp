@@ -13,7 +13,7 @@
 #include <for_tests/watched_atomics.hpp>
 
 namespace resilience::inline v1 {
-namespace {
+namespace concurrent_retry_budget_test {
 
 using Fields = std::vector<std::string>;
 
@@ -174,5 +174,5 @@ TEST(ConcurrentRetryBudget, from_many_threads_is_at_rest_when_they_are) {
 
 TEST(ConcurrentRetryBudget, fits_in_two_cache_lines) { EXPECT_LE(sizeof(ConcurrentRetryBudget), 2 * cache_line); }
 
-}  // namespace
+}  // namespace concurrent_retry_budget_test
 }  // namespace resilience::inline v1

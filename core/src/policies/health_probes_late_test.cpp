@@ -8,7 +8,7 @@
 #include "health_probes_rig.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace health_probes_late_test {
 
 using namespace std::chrono_literals;
 
@@ -242,5 +242,5 @@ TEST(HealthProbes, outlive_another_configuration_with_more_places) {
     rig.expect_reconciled();
 }
 
-}  // namespace
+}  // namespace health_probes_late_test
 }  // namespace resilience::inline v1

@@ -8,7 +8,7 @@
 #include "health_probes_rig.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace health_probes_mended_test {
 
 using namespace std::chrono_literals;
 
@@ -158,5 +158,5 @@ TEST(HealthProbes, that_are_set_anew_begin_the_row_of_an_open_period_anew) {
     EXPECT_EQ(rig.state(3s), CircuitState::half_open);
 }
 
-}  // namespace
+}  // namespace health_probes_mended_test
 }  // namespace resilience::inline v1

@@ -12,7 +12,7 @@
 #include "health_probes_rig.hpp"
 
 namespace resilience::inline v1 {
-namespace {
+namespace health_probes_test {
 
 using namespace std::chrono_literals;
 
@@ -208,5 +208,5 @@ TEST(HealthProbe, is_made_of_either_kind_of_function_and_fails_where_one_throws_
     EXPECT_FALSE(HealthProbe(std::function<bool(TimePoint)>{}));
 }
 
-}  // namespace
+}  // namespace health_probes_test
 }  // namespace resilience::inline v1

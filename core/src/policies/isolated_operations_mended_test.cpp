@@ -12,7 +12,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace isolated_operations_mended_test {
 
 TEST(IsolatedOperations, stay_away_for_one_window_of_the_new_length) {
     CircuitBreaker breaker{"card_host", isolating};
@@ -209,4 +209,4 @@ TEST(IsolatedOperations, that_measure_count_again_one_window_after_they_would_la
     EXPECT_EQ(breaker.stats(at(71s)).window.requests, 1U);
 }
 
-}  // namespace
+}  // namespace isolated_operations_mended_test

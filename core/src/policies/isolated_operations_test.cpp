@@ -10,7 +10,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace isolated_operations_test {
 
 using Operation = CircuitBreaker::Operation;
 
@@ -279,4 +279,4 @@ TEST_F(IsolatedOperation, is_told_apart_from_a_probe_of_the_breaker_admitted_at_
     expect_to_reconcile(at(10s));
 }
 
-}  // namespace
+}  // namespace isolated_operations_test

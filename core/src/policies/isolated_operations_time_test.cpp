@@ -11,7 +11,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace isolated_operations_time_test {
 
 struct IsolatedOperationInTime : IsolatedOperationsRig {};
 
@@ -107,4 +107,4 @@ TEST_F(IsolatedOperationInTime, that_is_asked_for_while_measuring_measures_as_lo
     EXPECT_EQ(cancel.state(at(5s)), CircuitState::closed);
 }
 
-}  // namespace
+}  // namespace isolated_operations_time_test

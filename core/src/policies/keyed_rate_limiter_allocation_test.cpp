@@ -6,7 +6,7 @@
 #include <resilience/policies/keyed_rate_limiter.hpp>
 #include <string>
 
-namespace {
+namespace keyed_rate_limiter_allocation_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -130,4 +130,4 @@ TEST(KeyedRateLimiter, is_not_made_when_there_is_no_memory) {
     }
 }
 
-}  // namespace
+}  // namespace keyed_rate_limiter_allocation_test

@@ -9,7 +9,7 @@
 #include <resilience/policies/keyed_rate_limiter.hpp>
 #include <vector>
 
-namespace {
+namespace keyed_rate_limiter_eviction_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -193,4 +193,4 @@ TEST(KeyedRateLimiter, forgets_by_itself_as_new_keys_come) {
     EXPECT_LT(limiter.stats().bytes, 1'000'000U);
 }
 
-}  // namespace
+}  // namespace keyed_rate_limiter_eviction_test

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace keyed_rate_limiter_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -330,4 +330,4 @@ TEST(KeyedRateLimiter, takes_the_ends_of_its_ranges) {
     }
 }
 
-}  // namespace
+}  // namespace keyed_rate_limiter_test

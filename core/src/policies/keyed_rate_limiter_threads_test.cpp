@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace {
+namespace keyed_rate_limiter_threads_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -108,4 +108,4 @@ TEST(KeyedRateLimiter, changes_tiers_while_calls_run_and_makes_no_tokens) {
     EXPECT_GE(admitted.load(), 100U);
 }
 
-}  // namespace
+}  // namespace keyed_rate_limiter_threads_test

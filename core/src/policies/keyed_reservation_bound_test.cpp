@@ -16,7 +16,7 @@
 #include <for_tests/token_charges.hpp>
 
 namespace resilience::inline v1 {
-namespace {
+namespace keyed_reservation_bound_test {
 
 constexpr std::size_t key_count = 14;
 constexpr std::size_t keys_that_change = 3;
@@ -193,5 +193,5 @@ TEST(KeyedReservation, final_charges_of_each_key_keep_the_bound_through_eviction
     EXPECT_GT(tally.shed, 1'000U);
 }
 
-}  // namespace
+}  // namespace keyed_reservation_bound_test
 }  // namespace resilience::inline v1

@@ -8,7 +8,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace keyed_reservation_test {
 
 using namespace std::chrono_literals;
 
@@ -258,5 +258,5 @@ TEST(KeyedReservation, weighs_nothing_on_keys_without_one_and_gives_its_memory_b
     EXPECT_EQ(sizeof(KeyedReservation), 48U);
 }
 
-}  // namespace
+}  // namespace keyed_reservation_test
 }  // namespace resilience::inline v1

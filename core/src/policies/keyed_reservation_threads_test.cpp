@@ -11,7 +11,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace keyed_reservation_threads_test {
 
 using namespace std::chrono_literals;
 
@@ -153,5 +153,5 @@ TEST(KeyedReservation, tiers_that_change_while_reservations_are_settled_make_no_
     EXPECT_GE(charged.load(), 98U) << "all of the smaller tier but what no reservation fits";
 }
 
-}  // namespace
+}  // namespace keyed_reservation_threads_test
 }  // namespace resilience::inline v1

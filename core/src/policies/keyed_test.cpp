@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace keyed_test {
 
 using namespace resilience;
 using namespace std::chrono_literals;
@@ -235,4 +235,4 @@ TEST(Keyed, gives_every_thread_the_same_policy_while_others_are_forgotten) {
     EXPECT_EQ(per_tenant.stats().keys, 0U);
 }
 
-}  // namespace
+}  // namespace keyed_test

@@ -14,7 +14,7 @@
 #include <for_tests/watched_atomics.hpp>
 
 namespace resilience::inline v1 {
-namespace {
+namespace line_interleavings_test {
 
 using namespace std::chrono_literals;
 
@@ -220,5 +220,5 @@ TEST(TokenLine, a_call_that_meets_a_withdrawal_brings_its_end) {
     meet<TwoInLine>(second_leaves, first_leaves, nobody_is_left);
 }
 
-}  // namespace
+}  // namespace line_interleavings_test
 }  // namespace resilience::inline v1

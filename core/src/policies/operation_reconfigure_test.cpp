@@ -11,7 +11,7 @@
 using namespace resilience;
 using namespace std::chrono_literals;
 
-namespace {
+namespace operation_reconfigure_test {
 
 TEST(OperationReconfigure, what_an_operation_has_in_the_window_leaves_with_the_windows_new_length) {
     CircuitBreaker breaker{"card_host", tracking};
@@ -82,4 +82,4 @@ TEST(OperationReconfigure, the_mode_is_decided_before_the_first_operation) {
     EXPECT_EQ(breaker.config(), isolating);
 }
 
-}  // namespace
+}  // namespace operation_reconfigure_test

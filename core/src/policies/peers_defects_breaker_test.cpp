@@ -8,7 +8,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace peers_defects_breaker_test {
 
 using namespace std::chrono_literals;
 
@@ -205,5 +205,5 @@ TEST(BreakerBrokenElsewhere, a_listener_that_throws_costs_no_probe_its_slot) {
     EXPECT_GE(breaker.stats(at(5s)).listener_exceptions, 7U);
 }
 
-}  // namespace
+}  // namespace peers_defects_breaker_test
 }  // namespace resilience::inline v1

@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace rate_limiter_config_test {
 
 using namespace std::chrono_literals;
 
@@ -121,5 +121,5 @@ TEST(RateLimiterConfig, per_keeps_the_rate_of_any_tokens_in_any_milliseconds_exa
     EXPECT_EQ(RateLimiterConfig::per((std::uint64_t{1} << 53) - 1, 24h, 1).refill_rate, 9007199254740991.0 / 86400);
 }
 
-}  // namespace
+}  // namespace rate_limiter_config_test
 }  // namespace resilience::inline v1

@@ -11,7 +11,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace rate_limiter_test {
 
 using namespace std::chrono_literals;
 
@@ -276,5 +276,5 @@ TEST(Conformance, RL_64_of_twenty_callers_at_once_exactly_ten_are_admitted) {
     EXPECT_EQ(admitted, 10);
 }
 
-}  // namespace
+}  // namespace rate_limiter_test
 }  // namespace resilience::inline v1

@@ -8,7 +8,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace reservation_test {
 
 using namespace std::chrono_literals;
 
@@ -153,5 +153,5 @@ TEST(Reservation, what_a_change_of_rate_has_replaced_is_not_returned) {
 
 TEST(Reservation, is_small) { EXPECT_EQ(sizeof(Reservation), 40U); }
 
-}  // namespace
+}  // namespace reservation_test
 }  // namespace resilience::inline v1

@@ -6,7 +6,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace retry_backoff_test {
 
 using namespace std::chrono_literals;
 
@@ -209,5 +209,5 @@ TEST(Conformance, BO_14_delays_at_the_cap_still_spread_below_it) {
     EXPECT_LT(std::count(all.begin(), all.end(), Duration(1s)), 5);
 }
 
-}  // namespace
+}  // namespace retry_backoff_test
 }  // namespace resilience::inline v1

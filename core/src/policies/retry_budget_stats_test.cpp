@@ -5,7 +5,7 @@
 #include <resilience/policies/retry.hpp>
 
 namespace resilience::inline v1 {
-namespace {
+namespace retry_budget_stats_test {
 
 using namespace std::chrono_literals;
 
@@ -49,5 +49,5 @@ TEST(Retry, without_a_budget_shows_none) {
     EXPECT_EQ(hooked.stats(start).budget_rejections, 0U);
 }
 
-}  // namespace
+}  // namespace retry_budget_stats_test
 }  // namespace resilience::inline v1

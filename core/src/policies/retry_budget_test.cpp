@@ -16,7 +16,7 @@
 #include <for_tests/watched_atomics.hpp>
 
 namespace resilience::inline v1 {
-namespace {
+namespace retry_budget_test {
 
 using namespace std::chrono_literals;
 
@@ -267,5 +267,5 @@ TEST(RetryBudget, of_what_is_in_flight_shows_what_may_start_now) {
 
 TEST(RetryBudget, fits_in_96_bytes) { EXPECT_LE(sizeof(RetryBudget), 96U); }
 
-}  // namespace
+}  // namespace retry_budget_test
 }  // namespace resilience::inline v1

@@ -9,7 +9,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace retry_config_test {
 
 using namespace std::chrono_literals;
 
@@ -133,5 +133,5 @@ TEST(Conformance, BO_13_a_negative_delay_and_a_jitter_outside_zero_to_one_are_re
     EXPECT_EQ(bad_fields({.base_delay = 0ms}), Fields{});
 }
 
-}  // namespace
+}  // namespace retry_config_test
 }  // namespace resilience::inline v1

@@ -10,7 +10,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace retry_test {
 
 using namespace std::chrono_literals;
 
@@ -329,5 +329,5 @@ TEST(Retry, shows_who_sleeps_and_adds_up_in_every_picture) {
 
 TEST(Retry, fits_in_256_bytes_with_two_stripes) { EXPECT_LE(sizeof(Retry) + 2 * cache_line, 256U); }
 
-}  // namespace
+}  // namespace retry_test
 }  // namespace resilience::inline v1

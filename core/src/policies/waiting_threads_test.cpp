@@ -14,7 +14,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace waiting_threads_test {
 
 using namespace std::chrono_literals;
 
@@ -249,5 +249,5 @@ TEST(RateLimiterQueueThreads, closing_sends_away_who_sleeps_and_the_destructor_w
     }
 }
 
-}  // namespace
+}  // namespace waiting_threads_test
 }  // namespace resilience::inline v1

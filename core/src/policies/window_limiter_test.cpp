@@ -12,7 +12,7 @@
 #include <vector>
 
 namespace resilience::inline v1 {
-namespace {
+namespace window_limiter_test {
 
 using namespace std::chrono_literals;
 
@@ -142,5 +142,5 @@ TYPED_TEST(WindowLimiterTest, of_twenty_callers_at_once_exactly_ten_are_admitted
     EXPECT_EQ(stats.requests, 20U);
 }
 
-}  // namespace
+}  // namespace window_limiter_test
 }  // namespace resilience::inline v1
