@@ -18,6 +18,7 @@ std::atomic<long> until_one_fails{-1};  // allocations of the server's thread th
 
 // Asio takes the memory of its operations from here.
 extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+    using namespace admin_memory_test;
     if (on_the_server && until_one_fails >= 0 && until_one_fails-- == 0) return nullptr;
     void* memory = nullptr;
     return posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;

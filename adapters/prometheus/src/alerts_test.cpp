@@ -60,7 +60,7 @@ TEST(Alerts, have_the_promised_expressions_as_written) {
 
 TEST(Alerts, ask_only_for_families_that_are_exported) {
     ResilienceStats stats;
-    stats.circuit_breakers["pay"];
+    stats.circuit_breakers["pay"].operations.emplace_back().state = CircuitState::open;
     stats.rate_limiters["pay"];
     stats.bulkheads["pay"];
     stats.retries["pay"];
@@ -73,7 +73,7 @@ TEST(Alerts, ask_only_for_families_that_are_exported) {
 TEST(Alerts, each_have_a_firing_and_a_silent_case) {
     const std::string cases = content_of(rules_folder() + "alerts_test.yml");
     const auto alerts = found_in(content_of(rules_folder() + "alerts.yml"), "- alert: (\\w+)");
-    EXPECT_EQ(alerts.size(), 4U);
+    EXPECT_EQ(alerts.size(), 5U);
     for (const auto& alert : alerts) {
         const std::string start = "alertname: " + alert + "\\s+eval_time: \\w+\\s+exp_alerts:";
         EXPECT_FALSE(found_in(cases, '(' + start + ")\\s+- exp_labels").empty()) << alert << " never fires";

@@ -178,7 +178,7 @@ TEST(ManagerAllocation, removing_a_name_that_fails_at_any_allocation_removes_non
         const std::size_t policies = policies_in(manager);
         const std::size_t events = manager.history().size();
         const std::size_t failures = failures_until_success([&] { EXPECT_EQ(manager.remove(name), 4U); },
-                                                            [&] {
+                                                            [&](std::size_t) {
                                                                 EXPECT_EQ(policies_in(manager), policies) << name;
                                                                 EXPECT_EQ(manager.history().size(), events) << name;
                                                             });
