@@ -19,10 +19,10 @@ namespace resilience::inline v1 {
 
 struct CircuitBreakerStats {
     CircuitState state = CircuitState::closed;
-    Duration in_state{};                    // since the last change of state
-    std::optional<Duration> not_closed{};   // since it was last closed; absent while closed
-    std::optional<Duration> retry_after{};  // until the next probe is worth it; absent unless refusing with a known end
-    bool manual = false;                    // a lever holds the state
+    Duration in_state{};                      // since the last change of state
+    std::optional<Duration> not_closed{};     // since it was last closed; absent while closed
+    std::optional<Duration> retry_after{};    // until it is worth coming back; absent if unknown, or up to a lever
+    bool manual = false;                      // a lever holds the state
     std::optional<Duration> lever_expires{};  // until a lever with an end reverts by itself
     std::uint64_t generation = 0;             // rises with every change of state
 
