@@ -37,8 +37,10 @@ struct RateLimiterConfig {
         // Of whole numbers, so that it is rounded once: in seconds, 11 ms would be rounded before.
         constexpr std::int64_t second = Duration{std::chrono::seconds(1)}.count();
         const std::int64_t shared = std::gcd(period.count(), second);
-        const double tokens_in_seconds = static_cast<double>(tokens) * static_cast<double>(second / shared);
-        return {.capacity = burst, .refill_rate = tokens_in_seconds / static_cast<double>(period.count() / shared)};
+        const std::int64_t multiplier = second / shared;
+        const std::int64_t divisor = period.count() / shared;
+        const double tokens_in_seconds = static_cast<double>(tokens) * static_cast<double>(multiplier);
+        return {.capacity = burst, .refill_rate = tokens_in_seconds / static_cast<double>(divisor)};
     }
 };
 
