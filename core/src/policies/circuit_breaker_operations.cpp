@@ -95,7 +95,7 @@ const CircuitOperations* CircuitOperations::of(const CircuitBreaker& breaker) no
     return breaker.options_ == nullptr ? nullptr : breaker.options_->operations.get();
 }
 
-void CircuitOperations::begin(CircuitBreaker& breaker, const CircuitChange& change, TimePoint now) noexcept {
+bool CircuitOperations::begin(CircuitBreaker& breaker, const CircuitChange& change, TimePoint now) noexcept {
     // For a breaker that is the state of an operation. What it had elsewhere has expired a window after it came back.
     const TimePoint away_until = change.cause == TransitionCause::lever ? TimePoint::min()
                                  : change.to == CircuitState::closed ? saturating_add(now, breaker.windows_[0].window())
@@ -103,11 +103,13 @@ void CircuitOperations::begin(CircuitBreaker& breaker, const CircuitChange& chan
     breaker.options_->away_until.store(away_until.time_since_epoch().count(), std::memory_order_relaxed);
 
     const CircuitOperations* const operations = of(breaker);
-    if (operations == nullptr) return;
+    if (operations == nullptr) return false;
     const std::uint32_t window = breaker.state_.word().window() ^ 1U;
+    bool any_apart = false;
     for (const auto& operation : operations->all_) {
-        if (operation != nullptr) operation->begin_locked(change, window, now);
+        if (operation != nullptr && operation->begin_locked(change, window, now)) any_apart = true;
     }
+    return any_apart;
 }
 
 void CircuitOperations::measure_until(CircuitBreaker& breaker, TimePoint end, TimePoint now) noexcept {
@@ -223,12 +225,15 @@ CircuitState CircuitOperation::state(TimePoint now) const noexcept {
 }
 
 // Before the breaker's new period is published: nobody counts in it yet.
-void CircuitOperation::begin_locked(const CircuitChange& change, std::uint32_t window, TimePoint now) noexcept {
+bool CircuitOperation::begin_locked(const CircuitChange& change, std::uint32_t window, TimePoint now) noexcept {
     if (counts_results(change.to)) windows[window].forget_locked(now);
-    if (alone == nullptr) return;
+    if (alone == nullptr) return false;
     // Once for all that follows: a call that settles beside it finds the operation as it was or as it will be.
     const std::scoped_lock lock(alone->mutex_);
-    follow_locked(change, alone->pass_time_locked(now));
+    const TimePoint at = alone->pass_time_locked(now);
+    const CircuitState before = alone->state_.word().state();
+    follow_locked(change, at);
+    return before == CircuitState::open || before == CircuitState::half_open;
 }
 
 // What it had left in the breaker's window is forgotten there; away_until follows the own state.

@@ -69,9 +69,9 @@ void CircuitBreaker::pull_locked(CircuitState target, std::optional<Duration> ho
         const bool by_calls = options_ != nullptr && options_->calls != nullptr;
         const bool counted =
             by_calls ? options_->calls->counts().calls != 0 : windows_[word.window()].counts_locked(now).calls != 0;
-        if (options_ != nullptr) detail::CircuitOperations::begin(*this, change, now);
+        const bool closes_one = options_ != nullptr && detail::CircuitOperations::begin(*this, change, now);
         begin_period_locked(target, until, hold.has_value(), now);
-        if (counted) events_.enqueue({.kind = EventKind::lever, .name = name(), .at = now});
+        if (counted || closes_one) events_.enqueue({.kind = EventKind::lever, .name = name(), .at = now});
     } else {
         state_.publish(word.with_ending(ending_of(until, hold.has_value())), until);
         if (target == CircuitState::metrics_only) detail::CircuitOperations::measure_until(*this, until, now);

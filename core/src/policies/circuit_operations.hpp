@@ -113,7 +113,8 @@ struct CircuitOperation {
     void count(Outcome outcome, const CircuitWord* counting_in, TimePoint now) noexcept;
 
     // ---- under the breaker's mutex
-    void begin_locked(const CircuitChange& change, std::uint32_t window, TimePoint now) noexcept;
+    // As CircuitOperations::begin.
+    bool begin_locked(const CircuitChange& change, std::uint32_t window, TimePoint now) noexcept;
     void follow_locked(const CircuitChange& change, TimePoint now) noexcept;
     // Puts the own state into `target` as the breaker's lever does, until `end` or another lever.
     void pull_locked(CircuitState target, TimePoint end, TimePoint now) noexcept;
@@ -154,8 +155,8 @@ class CircuitOperations {
 
     // ---- under the breaker's mutex; nothing happens to a breaker without operations.
 
-    // A change of state, before it is published.
-    static void begin(CircuitBreaker& breaker, const CircuitChange& change, TimePoint now) noexcept;
+    // A change of state, before it is published. True if an operation was open or half-open by itself until then.
+    static bool begin(CircuitBreaker& breaker, const CircuitChange& change, TimePoint now) noexcept;
     // Another end of a breaker's metrics_only.
     static void measure_until(CircuitBreaker& breaker, TimePoint end, TimePoint now) noexcept;
     // For a breaker that is the state of an operation: its calls count for nobody else until one window from now.

@@ -30,6 +30,21 @@ TEST(IsolatedOperations, stay_away_for_one_window_of_the_new_length) {
     EXPECT_EQ(breaker.stats(at(3610s)).window.requests, 1U);
 }
 
+TEST(IsolatedOperations, that_a_reset_closes_are_told_of_by_the_breaker) {
+    CircuitBreakerConfig patient = isolating;
+    patient.timeout = 3600s;
+    CircuitBreaker breaker{"card_host", patient};
+    auto charge = breaker.operation("charge");
+    int resets = 0;
+    const Subscription listening = breaker.on_event([&](const Event&) { ++resets; }, only(EventKind::lever));
+    calls(charge, 4, Outcome::failure, at(0s));
+    breaker.reset(at(100s));
+    ASSERT_EQ(charge.state(at(100s)), CircuitState::closed);
+    EXPECT_EQ(resets, 1) << "the breaker's window had been empty for long";
+    breaker.reset(at(100s));
+    EXPECT_EQ(resets, 1) << "nothing was left to reset";
+}
+
 TEST(IsolatedOperations, come_back_after_one_window_where_it_became_shorter) {
     CircuitBreaker breaker{"card_host", isolating};
     auto charge = breaker.operation("charge");

@@ -172,8 +172,8 @@ class CircuitBreaker {
     [[nodiscard]] std::string_view name() const noexcept { return {name_, name_length_}; }
     // As given last: a 0 that stands for a default stays 0.
     [[nodiscard]] CircuitBreakerConfig config() const noexcept;
-    // transition, lease_reclaimed, operation_transition, and lever when a reset of a closed breaker emptied its window;
-    // permitted, refused and finished when asked for. Throws std::bad_alloc.
+    // transition, lease_reclaimed, operation_transition, and lever when a reset of a closed breaker emptied its window
+    // or closed an operation; permitted, refused and finished when asked for. Throws std::bad_alloc.
     Subscription on_event(Listener listener, EventKinds kinds = EventKinds::changes);
 
     // This breaker, judging by a classifier of its own: an entry in the list of a pipeline (with_classifier.hpp).
