@@ -359,7 +359,8 @@ KeyedRateLimiterStats KeyedRateLimiter::stats() const noexcept {
         stats.rejected.load_shed += counts.load_shed;
         stats.admitted += counts.admitted;
         stats.returned_tokens += counts.returned_tokens;
-        stats.surplus_tokens += counts.surplus_tokens;
+        // As the sum of each shard: it stays at the greatest number.
+        stats.surplus_tokens += std::min(counts.surplus_tokens, ~std::uint64_t{0} - stats.surplus_tokens);
     }
     stats.requests = stats.admitted + stats.rejected.total();
     return stats;

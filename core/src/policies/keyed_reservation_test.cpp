@@ -241,6 +241,22 @@ TEST(KeyedReservation, outlives_the_span_of_an_origin) {
     EXPECT_EQ(limiter.try_acquire("alice", 1, later).error().retry_after, 8s);
 }
 
+TEST(KeyedReservation, sums_of_surpluses_do_not_fall_however_many_shards_there_are) {
+    KeyedRateLimiterConfig config = one_tier();
+    config.shards = 4;
+    KeyedRateLimiter limiter{config};
+    std::uint64_t before = 0;
+    for (int key = 0; key < 16; ++key) {
+        auto reservation = limiter.reserve(key, 1, start);
+        ASSERT_TRUE(reservation);
+        reservation->settle(~std::uint64_t{0}, start);
+        const std::uint64_t surplus = limiter.stats().surplus_tokens;
+        EXPECT_GE(surplus, before);
+        before = surplus;
+    }
+    EXPECT_EQ(before, ~std::uint64_t{0});
+}
+
 TEST(KeyedReservation, weighs_nothing_on_keys_without_one_and_gives_its_memory_back) {
     KeyedRateLimiter limiter{one_tier()};
     const std::size_t before = limiter.stats().bytes;
