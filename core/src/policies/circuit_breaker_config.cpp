@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <resilience/base/config_error.hpp>
-#include <resilience/base/duration_text.hpp>
 #include <resilience/policies/circuit_breaker_config.hpp>
 #include <string>
 
@@ -103,7 +102,7 @@ void find_time_problems(const CircuitBreakerConfig& config, ConfigProblems& prob
     }
     if (config.timeout >= 0ns && config.max_timeout < config.timeout) {
         problems.add("max_timeout",
-                     is(config.max_timeout, "at least timeout, which is " + duration_text(config.timeout)));
+                     is(config.max_timeout, "at least timeout, which is " + detail::exact_text(config.timeout)));
     }
     if (!(config.timeout_jitter >= 0 && config.timeout_jitter <= 1)) {
         problems.add("timeout_jitter", is(config.timeout_jitter, "0 to 1"));

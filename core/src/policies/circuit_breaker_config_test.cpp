@@ -235,6 +235,24 @@ TEST(CircuitBreakerConfig, says_what_is_wrong_in_a_sentence) {
     }
 }
 
+// What a sentence advises is taken: rounded, it would be refused with the same words.
+TEST(CircuitBreakerConfig, advises_limits_that_it_takes) {
+    const auto advice = [](auto&& refused) {
+        try {
+            refused();
+        } catch (const ConfigError& error) {
+            return error.problems().at(0).message;
+        }
+        return std::string("taken");
+    };
+    const CircuitBreakerConfig below{.timeout = 90'400ms, .max_timeout = 90s};
+    EXPECT_EQ(advice([&] { const CircuitBreaker breaker(below); }),
+              "is 1 min 30 s; use at least timeout, which is 90400 ms");
+    CircuitBreaker probed("probed");
+    EXPECT_EQ(advice([&] { probed.set_probe({.interval = 90'400ms, .timeout = 91s}, [] { return true; }); }),
+              "is 1 min 31 s; use at most interval, which is 90400 ms");
+}
+
 TEST(CircuitBreakerConfig, names_are_any_text_that_is_one) {
     for (const std::string& name :
          {std::string("\"; DROP TABLE\n\\"), std::string(128, 'n'), std::string("gr\xc3\xbc\xc3\x9f"),

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <resilience/base/cancellation_hold.hpp>
 #include <resilience/base/config_error.hpp>
-#include <resilience/base/duration_text.hpp>
 #include <resilience/policies/circuit_breaker.hpp>
 #include <resilience/policies/health_probing.hpp>
 #include <string>
@@ -26,7 +25,8 @@ void find_problems(const HealthProbeConfig& config, ConfigProblems& problems) {
     if (config.timeout < shortest || config.timeout > longest) {
         problems.add("timeout", is(config.timeout, "1 ms to interval"));
     } else if (interval_in_range && config.timeout > config.interval) {
-        problems.add("timeout", is(config.timeout, "at most interval, which is " + duration_text(config.interval)));
+        problems.add("timeout",
+                     is(config.timeout, "at most interval, which is " + detail::exact_text(config.interval)));
     }
 }
 
