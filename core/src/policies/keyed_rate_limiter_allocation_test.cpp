@@ -3,6 +3,7 @@
 #include <for_tests/counted_allocations.hpp>
 #include <for_tests/origin.hpp>
 #include <new>
+#include <resilience/policies/keyed.hpp>
 #include <resilience/policies/keyed_rate_limiter.hpp>
 #include <string>
 
@@ -34,6 +35,15 @@ TEST(KeyedRateLimiter, allocates_nothing_for_keys_that_are_held_or_refused) {
     EXPECT_EQ(limiter.available(key, start), 0U);
     EXPECT_TRUE(limiter.stats().keys == 2);
     EXPECT_EQ(limiter.sweep(start), 0U);
+    EXPECT_EQ(allocations, before);
+}
+
+// They are looked at under a shard's lock, with every new key.
+TEST(Keyed, allocates_nothing_to_see_that_circuits_are_open) {
+    Keyed<CircuitBreaker> per_host{"per_host", {.timeout = 1h, .min_requests = 1}, {.idle = 1min}};
+    for (int host = 0; host < 10; ++host) per_host.at(host, start)->record_result(false, start);
+    const std::size_t before = allocations;
+    EXPECT_EQ(per_host.sweep(start + 2min, 1 << 20), 0U);
     EXPECT_EQ(allocations, before);
 }
 
