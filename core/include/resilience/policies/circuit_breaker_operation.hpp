@@ -26,7 +26,8 @@
 // what it was before. While forced closed nobody judges. The ramp after recovery, growing and jittered open times and
 // Verdict::open_for (which then opens the operation alone) hold for each operation by itself; hooks are asked about the
 // breaker only. An operation that opens, probes and closes by itself is told of as operation_transition, an event of
-// the breaker; what the breaker or a lever does with it is not.
+// the breaker; what the breaker or a lever does with it is not. Where it opens while another thread pulls a lever, the
+// two events may come in either order: ask `state`.
 //
 // The two-step form, `allow` and `record_result`, is always of the whole breaker. A handle that is given to a pipeline
 // counts at the breaker that it belongs to; other breakers on the way see a plain call.
