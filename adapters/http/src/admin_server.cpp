@@ -1,5 +1,6 @@
 #include <signal.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -24,7 +25,7 @@ using namespace std::chrono_literals;
 // Ports tried one after the other before the system is asked for any.
 constexpr int neighbours_tried = 16;
 
-// Out of descriptors: how long until another client is accepted.
+// Out of descriptors or memory: how long until another client is accepted.
 constexpr std::chrono::milliseconds accept_pause = 100ms;
 
 AdminServerConfig checked(AdminServerConfig config) {
@@ -119,16 +120,26 @@ struct AdminServer::Running {
     }
 
     // An exception that gets here is a bad_alloc of one connection: that one ends, the server goes on. Of the next
-    // accept: it is asked for again.
+    // accept: it is asked for again, and those who are connected are heard in between.
     void run() {
         while (!io.stopped()) {
             try {
-                if (!accepting) accept();
-                io.run();
+                if (accepting || accepts_again()) {
+                    io.run();
+                } else {
+                    io.run_for(accept_pause);
+                }
             } catch (const std::exception&) {
                 continue;
             }
         }
+    }
+
+    bool accepts_again() try {
+        accept();
+        return true;
+    } catch (const std::exception&) {
+        return false;
     }
 
     void accept() {
@@ -165,6 +176,7 @@ struct AdminServer::Running {
     std::size_t served = 0, turned_away = 0;
     bool accepting = false;  // a connection is waited for, or the end of the pause before
     asio::io_context io{1};
+    asio::executor_work_guard<asio::io_context::executor_type> goes_on{io.get_executor()};  // also without an accept
     asio::steady_timer pause{io};
     tcp::acceptor acceptor;
     const tcp::endpoint listening;

@@ -62,6 +62,8 @@ class Client {
         return true;
     }
 
+    void end_sending() { ::shutdown(socket_, SHUT_WR); }
+
     // Whether something, an end included, can be read within that time.
     bool readable_within(int milliseconds) {
         pollfd waiting{.fd = socket_, .events = POLLIN, .revents = 0};
