@@ -31,10 +31,11 @@ std::size_t checked_shards(const std::string& name, const KeyedConfig& config) {
 // Where there is no memory for the picture, nothing is known and nothing goes.
 bool at_rest(const CircuitBreaker& breaker, TimePoint now, bool idle) noexcept {
     try {
-        const bool made_to_measure = breaker.config().initial_state == CircuitState::metrics_only;
         const auto rests = [&](CircuitState state) {
             return state == CircuitState::closed || (idle && state == CircuitState::half_open) ||
-                   (made_to_measure && state == CircuitState::metrics_only);
+                   // Made anew it would measure again.
+                   (state == CircuitState::metrics_only &&
+                    breaker.config().initial_state == CircuitState::metrics_only);
         };
         // Open circuits are looked at with every new key: no picture is made of them.
         if (!rests(breaker.state(now))) return false;
