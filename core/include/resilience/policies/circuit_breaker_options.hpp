@@ -52,8 +52,8 @@ class FailureRun {
 };
 
 // Something to be asked outside the mutex by one thread at a time: whoever raises it while another thread asks leaves
-// it to that one. None is forgotten: of the two read-modify-writes of `asking_` one is the later, and its thread finds
-// that it was raised, or that nobody asks any more.
+// it to that one. Of the two read-modify-writes of `asking_` one is the later, and its thread finds that it was raised,
+// or that nobody asks any more. None is forgotten; one that meets a thread at its last round waits for the next.
 template <class Atomics = StandardAtomics>
 class BasicOpenQuestion {
   public:
@@ -62,7 +62,7 @@ class BasicOpenQuestion {
     [[nodiscard]] bool raised() const noexcept { return raised_.load(std::memory_order_acquire); }
 
     // Calls `ask()` once for each time it was raised before, unless that was left to another thread, at most `most`
-    // times: what `ask` raises itself waits for the next thread then.
+    // times: what is raised after that, by `ask` itself or beside it, waits for the next thread then.
     template <class Ask>
     void ask(int most, Ask&& ask) noexcept {
         while (most > 0 && raised() && !asking_.exchange(true, std::memory_order_acq_rel)) {
